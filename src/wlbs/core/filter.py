@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reference filter: what a host does with a frame it receives, and why.
+
+This is the specification. ``datapath/bpf/filter.bpf.c`` is its fast twin, and a test runs both on
+the same cases and compares verdict, reason and bytes. Knows the table, the frame, whether the
+lease is live, and what a look-up among the host's sockets said (the *claim*). Knows no clock, no
+socket and no map.
+
+How a frame is decided, in order, the first that applies:
+
+1. Heartbeats pass. A frame *from* the VMAC is dropped: no legitimate sender has that source.
+2. Frames for another station pass untouched; the stack drops them, as it would without us.
+3. ARP is answered by the one host that resolves the virtual IP, with the VMAC inside and the
+   station MAC outside. Everybody else is silent, and so is the stack.
+4. IPv4 to a virtual IP is kept or dropped by the bucket of its flow. Whatever else was sent to the
+   VMAC is dropped, so that a host with forwarding on never sends it on.
+
+A bucket is *held* by its owner while the owner's lease is live. In a flagged bucket, and in every
+bucket once the lease has run out, a TCP segment is kept only by the host whose socket claims it;
+what belongs to no connection there is dropped in silence, without a reset.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, unique
+from typing import Final
+
+from wlbs.core.address import MAC_SIZE
+from wlbs.core.buckets import BucketIndex, Flow, bucket_of
+from wlbs.core.frame import (
+    ARP_ANSWER,
+    ARP_PREFIX,
+    ARP_REQUEST,
+    Arp,
+    Datagram,
+    EtherType,
+    Frame,
+    IcmpMessage,
+    IpProtocol,
+    Malformed,
+    Packet,
+    Segment,
+    parse,
+)
+from wlbs.core.reason import ACTION, Action, Reason
+from wlbs.core.rules import DEFAULT_RULE, Affinity, RuleIndex, find_rule
+from wlbs.core.table import NOBODY, FilterTable, Mark
+
+
+@unique
+class Claim(IntEnum):
+    """What the host's sockets say of a TCP segment."""
+
+    NONE = 0
+    """No socket knows the flow."""
+    LISTENER = 1
+    """Only a listener would take it."""
+    COOKIE = 2
+    """A listener would take it, and it acknowledges a SYN cookie of this host."""
+    SOCKET = 3
+    """A socket has this very connection, and the segment fits its sequence numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a frame, why, and which bucket of which rule decided it, if one did."""
+
+    reason: Reason
+    rule: RuleIndex | None = None
+    bucket: BucketIndex | None = None
+
+    @property
+    def action(self) -> Action:
+        """What the reason does to the frame."""
+        return ACTION[self.reason]
+
+
+def decide(table: FilterTable, data: bytes, *, claim: Claim, lease_live: bool) -> Verdict:
+    """Return what this host does with a received frame; total over all bytes, never raises."""
+    frame = parse(data)
+    if isinstance(frame, Malformed):
+        return Verdict(Reason.NOT_CLUSTER)
+    if frame.ethertype == EtherType.HEARTBEAT:
+        return Verdict(Reason.HEARTBEAT)
+    if frame.source == table.vmac:
+        return Verdict(Reason.SOURCE_VMAC)
+    to_vmac = frame.destination == table.vmac
+    if not (to_vmac or frame.destination == table.station_mac or frame.destination.is_group):
+        return Verdict(Reason.NOT_CLUSTER)
+    match frame.ethertype:
+        case EtherType.ARP:
+            return _decide_arp(table, frame, lease_live=lease_live)
+        case EtherType.IPV4:
+            return _decide_ipv4(table, frame, claim=claim, lease_live=lease_live)
+        case _ if not to_vmac:
+            return Verdict(Reason.NOT_CLUSTER)
+        case _ if frame.is_tagged:
+            return Verdict(Reason.VLAN)
+        case _:
+            return Verdict(Reason.ETHERTYPE)
+
+
+def rewrite(table: FilterTable, data: bytes, verdict: Verdict) -> bytes:
+    """Return the frame as it goes on after its verdict."""
+    match verdict.action:
+        case Action.KEEP:
+            return table.station_mac.octets + data[MAC_SIZE:]
+        case Action.ANSWER:
+            return _arp_answer(table, data)
+        case Action.MASK:
+            return data[:MAC_SIZE] + table.masked_mac.octets + data[2 * MAC_SIZE :]
+        case Action.PASS | Action.DROP:
+            return data
+
+
+def _decide_arp(table: FilterTable, frame: Frame, *, lease_live: bool) -> Verdict:
+    arp = frame.payload
+    to_vmac = frame.destination == table.vmac
+    if not isinstance(arp, Arp):
+        return Verdict(Reason.ARP_MALFORMED if to_vmac else Reason.NOT_CLUSTER)
+    if table.vip(arp.sender_ip):
+        is_ours = arp.sender_mac == table.vmac
+        return Verdict(Reason.ARP_ANNOUNCED if is_ours else Reason.ARP_CONFLICT)
+    vip = table.vip(arp.target_ip)
+    if vip is None or arp.operation != ARP_REQUEST:
+        return Verdict(Reason.ARP_OTHER if to_vmac or vip else Reason.NOT_CLUSTER)
+    if not (vip.resolver == table.own or vip.everyone_answers):
+        return Verdict(Reason.ARP_NOT_OWNER)
+    return Verdict(Reason.ARP_ANSWERED if lease_live else Reason.LEASE_EXPIRED)
+
+
+def _arp_answer(table: FilterTable, data: bytes) -> bytes:
+    """Return the answer to an ARP request: VMAC inside, station MAC outside (KB Q193602).
+
+    Everything behind the ARP body (padding) stays as it came.
+    """
+    sender, own_ip, body_end = data[22:32], data[38:42], 42
+    return (
+        data[MAC_SIZE : 2 * MAC_SIZE]
+        + table.station_mac.octets
+        + data[12:14]
+        + ARP_PREFIX
+        + ARP_ANSWER.to_bytes(2, "big")
+        + table.vmac.octets
+        + own_ip
+        + sender
+        + data[body_end:]
+    )
+
+
+def _decide_ipv4(table: FilterTable, frame: Frame, *, claim: Claim, lease_live: bool) -> Verdict:
+    packet = frame.payload
+    to_vmac = frame.destination == table.vmac
+    if not isinstance(packet, Packet):
+        return Verdict(Reason.IPV4_MALFORMED if to_vmac else Reason.NOT_CLUSTER)
+    if table.vip(packet.destination) is None:
+        return Verdict(Reason.NOT_VIP if to_vmac else Reason.NOT_CLUSTER)
+    if frame.destination.is_group and not to_vmac:
+        # A host must not accept unicast that came as link-layer broadcast (RFC 1122, 3.3.6).
+        return Verdict(Reason.GROUP_DESTINATION)
+    if packet.is_later_fragment:
+        return Verdict(Reason.FRAGMENT if lease_live else Reason.LEASE_EXPIRED)
+    if packet.is_malformed:
+        return Verdict(_MALFORMED[packet.protocol])
+    return _decide_flow(table, packet, claim=claim, lease_live=lease_live)
+
+
+_MALFORMED: Final[dict[int, Reason]] = {
+    IpProtocol.TCP: Reason.TCP_MALFORMED,
+    IpProtocol.UDP: Reason.UDP_MALFORMED,
+    IpProtocol.ICMP: Reason.ICMP_MALFORMED,
+}
+
+
+def _decide_flow(
+    table: FilterTable, packet: Packet, *, claim: Claim, lease_live: bool
+) -> Verdict:
+    rule, index = locate(table, packet)
+    bucket = table.rule_buckets(rule)[index]
+    segment = packet.transport
+    is_contested = not lease_live or bool(bucket.marks & Mark.FLAGGED)
+    if is_contested and isinstance(segment, Segment) and not segment.is_bare_syn:
+        is_holder = bucket.owner == table.own or bool(bucket.marks & Mark.EARLIER_HOLDER)
+        reason = _judge_claim(claim, is_holder=is_holder, lease_live=lease_live)
+    elif bucket.owner != table.own:
+        reason = Reason.DISABLED if bucket.owner == NOBODY else Reason.NOT_OWNER
+    else:
+        reason = Reason.OWNER if lease_live else Reason.LEASE_EXPIRED
+    return Verdict(reason, rule, index)
+
+
+def _judge_claim(claim: Claim, *, is_holder: bool, lease_live: bool) -> Reason:
+    """Judge a segment of a connection in a bucket that others may hold by now.
+
+    Without a live lease even a good cookie is refused: it would be a new connection, and those are
+    another host's. Only a holder, present or earlier, can have sent the cookie.
+    """
+    if claim is Claim.SOCKET:
+        return Reason.CLAIMED
+    if not lease_live:
+        return Reason.LEASE_EXPIRED
+    return Reason.COOKIE if claim is Claim.COOKIE and is_holder else Reason.UNCLAIMED
+
+
+def locate(table: FilterTable, packet: Packet) -> tuple[RuleIndex, BucketIndex]:
+    """Return the rule and bucket that decide a packet to a virtual IP.
+
+    The default rule hashes by client address alone: it also carries protocols without ports.
+    """
+    match packet.transport:
+        case Segment(source_port=client_port, destination_port=server_port) | Datagram(
+            source_port=client_port, destination_port=server_port
+        ):
+            rule = find_rule(table.rules, packet.destination, packet.protocol, server_port)
+        case IcmpMessage() | None:
+            client_port, server_port, rule = 0, 0, DEFAULT_RULE
+    affinity = Affinity.SINGLE if rule == DEFAULT_RULE else table.rules[rule].affinity
+    flow = Flow(packet.source, client_port, server_port, packet.protocol)
+    return rule, bucket_of(table.key, affinity, flow)
+
+

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bytes of a frame, turned into what the filter may look at: the only parser in Python.
+
+Knows Ethernet, ARP (RFC 826), IPv4 (RFC 791), TCP, UDP and ICMP headers, and how far each may be
+trusted. Knows nothing of clusters: whether a frame concerns one is for `filter` and `guard`.
+
+`parse` never fails. A header that cannot be what it claims is a value (`Malformed`), because what
+arrives from the wire is a fact to be counted, not an error to be raised. The eBPF twin is
+``datapath/bpf/parse.h``; both look at the same bytes in the same order and at no others.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag, unique
+from typing import Final
+
+from wlbs.core.address import MAC_SIZE, IpAddress, Mac
+
+ETHERNET_SIZE: Final = 14
+ARP_SIZE: Final = 28
+"""An ARP body for Ethernet and IPv4 (RFC 826)."""
+IPV4_SIZE_MIN: Final = 20
+TCP_SIZE_MIN: Final = 20
+UDP_SIZE: Final = 8
+ICMP_SIZE: Final = 8
+ARP_PREFIX: Final = bytes.fromhex("0001080006 04")
+"""Hardware type Ethernet, protocol type IPv4, lengths 6 and 4: the only ARP we speak."""
+
+FRAGMENT_OFFSET_MASK: Final = 0x1FFF
+
+
+@unique
+class EtherType(IntEnum):
+    """The ethertypes the filter tells apart; every other is 'not served'."""
+
+    IPV4 = 0x0800
+    ARP = 0x0806
+    VLAN = 0x8100
+    HEARTBEAT = 0x886F
+    """Microsoft NLB heartbeats (KB Q232711), and ours."""
+    SERVICE_VLAN = 0x88A8
+
+
+@unique
+class IpProtocol(IntEnum):
+    """The protocols whose headers are looked into."""
+
+    ICMP = 1
+    TCP = 6
+    UDP = 17
+
+
+class TcpFlags(IntFlag):
+    """The TCP flags the filter acts on (RFC 9293, section 3.1)."""
+
+    SYN = 0x02
+    RST = 0x04
+    ACK = 0x10
+
+
+@unique
+class Part(IntEnum):
+    """The header that was malformed."""
+
+    ETHERNET = 0
+    ARP = 1
+    IPV4 = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A header that cannot be what its frame says it is."""
+
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Arp:
+    """An ARP body for Ethernet and IPv4."""
+
+    operation: int
+    sender_mac: Mac
+    sender_ip: IpAddress
+    target_mac: Mac
+    target_ip: IpAddress
+
+
+ARP_REQUEST: Final = 1
+ARP_ANSWER: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What the filter may know of a TCP segment."""
+
+    source_port: int
+    destination_port: int
+    sequence: int
+    acknowledgement: int
+    flags: TcpFlags
+
+    @property
+    def is_bare_syn(self) -> bool:
+        """Whether this opens a connection: SYN without ACK."""
+        return self.flags & (TcpFlags.SYN | TcpFlags.ACK) == TcpFlags.SYN
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """What the filter may know of a UDP datagram."""
+
+    source_port: int
+    destination_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpMessage:
+    """What the filter may know of an ICMP message."""
+
+    kind: int
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """An IP packet: addresses, protocol, and the transport header if it has one to look into.
+
+    ``transport`` is None for a later fragment, for a protocol the filter does not look into, and
+    where the transport header is malformed; ``is_later_fragment`` and ``is_malformed`` tell which.
+    """
+
+    source: IpAddress
+    destination: IpAddress
+    protocol: int
+    is_later_fragment: bool = False
+    is_malformed: bool = False
+    transport: Segment | Datagram | IcmpMessage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An Ethernet frame; ``payload`` is None where its ethertype is not looked into."""
+
+    destination: Mac
+    source: Mac
+    ethertype: int
+    payload: Arp | Packet | Malformed | None
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether the frame carries an 802.1Q or 802.1ad tag."""
+        return self.ethertype in {EtherType.VLAN, EtherType.SERVICE_VLAN}
+
+
+def parse(data: bytes) -> Frame | Malformed:
+    """Read a frame; what cannot be read is said in the result, and nothing is raised."""
+    if len(data) < ETHERNET_SIZE:
+        return Malformed(Part.ETHERNET)
+    destination = Mac(data[:MAC_SIZE])
+    source = Mac(data[MAC_SIZE : 2 * MAC_SIZE])
+    ethertype = _number(data, 12, 2)
+    payload: Arp | Packet | Malformed | None = None
+    if ethertype == EtherType.ARP:
+        payload = _parse_arp(data[ETHERNET_SIZE:])
+    elif ethertype == EtherType.IPV4:
+        payload = _parse_ipv4(data[ETHERNET_SIZE:])
+    return Frame(destination, source, ethertype, payload)
+
+
+def _parse_arp(body: bytes) -> Arp | Malformed:
+    if len(body) < ARP_SIZE or body[: len(ARP_PREFIX)] != ARP_PREFIX:
+        return Malformed(Part.ARP)
+    return Arp(
+        operation=_number(body, 6, 2),
+        sender_mac=Mac(body[8:14]),
+        sender_ip=IpAddress.from_v4(_number(body, 14, 4)),
+        target_mac=Mac(body[18:24]),
+        target_ip=IpAddress.from_v4(_number(body, 24, 4)),
+    )
+
+
+def _parse_ipv4(body: bytes) -> Packet | Malformed:
+    """Read an IPv4 header; the total length bounds what follows, the frame's own end too.
+
+    A frame shorter than its total length is left to the stack, which drops it: in XDP the rest may
+    lie in fragments of the buffer that the program does not see.
+    """
+    if len(body) < IPV4_SIZE_MIN or body[0] >> 4 != 4:  # noqa: PLR2004 - the version field
+        return Malformed(Part.IPV4)
+    header_size = (body[0] & 0x0F) * 4
+    total_size = _number(body, 2, 2)
+    if header_size < IPV4_SIZE_MIN or total_size < header_size or len(body) < header_size:
+        return Malformed(Part.IPV4)
+    source = IpAddress.from_v4(_number(body, 12, 4))
+    destination = IpAddress.from_v4(_number(body, 16, 4))
+    protocol = body[9]
+    if _number(body, 6, 2) & FRAGMENT_OFFSET_MASK:
+        return Packet(source, destination, protocol, is_later_fragment=True)
+    rest = body[header_size:total_size]
+    is_malformed, transport = _parse_transport(protocol, rest)
+    return Packet(
+        source, destination, protocol, is_malformed=is_malformed, transport=transport
+    )
+
+
+def _parse_transport(
+    protocol: int, rest: bytes
+) -> tuple[bool, Segment | Datagram | IcmpMessage | None]:
+    """Read the transport header: (is it malformed, what it says)."""
+    match protocol:
+        case IpProtocol.TCP:
+            # A data offset below five words cannot hold the header itself (RFC 9293, 3.1).
+            if len(rest) < TCP_SIZE_MIN or rest[12] >> 4 < TCP_SIZE_MIN // 4:
+                return True, None
+            return False, Segment(
+                source_port=_number(rest, 0, 2),
+                destination_port=_number(rest, 2, 2),
+                sequence=_number(rest, 4, 4),
+                acknowledgement=_number(rest, 8, 4),
+                flags=TcpFlags(rest[13] & (TcpFlags.SYN | TcpFlags.RST | TcpFlags.ACK)),
+            )
+        case IpProtocol.UDP:
+            if len(rest) < UDP_SIZE:
+                return True, None
+            return False, Datagram(_number(rest, 0, 2), _number(rest, 2, 2))
+        case IpProtocol.ICMP:
+            if len(rest) < ICMP_SIZE:
+                return True, None
+            return False, IcmpMessage(rest[0], rest[1])
+        case _:
+            return False, None
+
+
+def _number(data: bytes, at: int, size: int) -> int:
+    return int.from_bytes(data[at : at + size], "big")

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold across the hosts of a cluster, stated once and judged by everybody.
+
+Each guarantee is a pure function from what was observed to the violations in it. The simulator,
+the lab and the doctor bring the observations; none of them has an opinion of its own. Knows
+nothing of how anything was observed.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wlbs.core.address import IpAddress, Mac
+from wlbs.core.filter import Claim, decide
+from wlbs.core.frame import ARP_ANSWER, Arp, Malformed, parse
+from wlbs.core.reason import Action, Reason
+from wlbs.core.table import FilterTable
+
+
+class Guarantee(StrEnum):
+    """The guarantees of docs/design/protocol.md that are judged so far."""
+
+    ONE_OWNER = "S1: no two hosts keep the same new flow"
+    NO_GAP = "L1: every flow of an enabled rule has exactly one owner"
+    VMAC_HIDDEN = "S3: no frame has the VMAC as its source"
+    ARP_TRUE = "ARP for a virtual IP names the VMAC inside and another MAC outside"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One breach of a guarantee, and what was seen."""
+
+    guarantee: Guarantee
+    seen: str
+
+
+def judge_owners(tables: Sequence[FilterTable], data: bytes) -> tuple[Violation, ...]:
+    """Judge the law for one frame to a virtual IP: of all hosts with a live lease one keeps it.
+
+    Holds for frames without marks on their bucket; later fragments are the stated exception.
+    """
+    verdicts = [decide(table, data, claim=Claim.NONE, lease_live=True) for table in tables]
+    if any(verdict.reason in {Reason.FRAGMENT, Reason.DISABLED} for verdict in verdicts):
+        return ()
+    keepers = [
+        table.own + 1
+        for table, verdict in zip(tables, verdicts, strict=True)
+        if verdict.action in {Action.KEEP, Action.ANSWER}
+    ]
+    if len(keepers) > 1:
+        return (Violation(Guarantee.ONE_OWNER, f"kept by hosts {keepers}: {data.hex()}"),)
+    if not keepers:
+        return (Violation(Guarantee.NO_GAP, f"kept by nobody: {data.hex()}"),)
+    return ()
+
+
+def judge_sources(vmac: Mac, frames: Iterable[bytes]) -> tuple[Violation, ...]:
+    """Judge that no frame sent on the segment has the VMAC as its source."""
+    return tuple(
+        Violation(Guarantee.VMAC_HIDDEN, f"ethertype {frame.ethertype:#06x} from {vmac}")
+        for frame in map(parse, frames)
+        if not isinstance(frame, Malformed) and frame.source == vmac
+    )
+
+
+def judge_arp_answers(
+    vmac: Mac, vips: frozenset[IpAddress], frames: Iterable[bytes]
+) -> tuple[Violation, ...]:
+    """Judge every ARP answer for a virtual IP: VMAC inside, any other unicast MAC outside."""
+    violations = []
+    for frame in map(parse, frames):
+        if isinstance(frame, Malformed) or not isinstance(frame.payload, Arp):
+            continue
+        arp = frame.payload
+        if arp.operation != ARP_ANSWER or arp.sender_ip not in vips:
+            continue
+        if arp.sender_mac != vmac or frame.source == vmac:
+            seen = f"{arp.sender_ip} is at {arp.sender_mac}, said by {frame.source}"
+            violations.append(Violation(Guarantee.ARP_TRUE, seen))
+    return tuple(violations)
