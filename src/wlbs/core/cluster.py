@@ -6,18 +6,41 @@ Knows names, addresses, hosts, rules and mode. Knows nothing of files (that is t
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import StrEnum, unique
 
 from wlbs.core.address import IpAddress, Mac, cluster_macs
 from wlbs.core.buckets import HashKey
 from wlbs.core.rules import HostIndex, PortRule
 
 
+@unique
 class Mode(StrEnum):
     """How frames for the VMAC reach the hosts, and who owns that address."""
 
     STEALTH = "stealth"
     """The VMAC is on no device; the switch floods frames for it."""
+
+
+@unique
+class XdpMode(StrEnum):
+    """Where the ingress program runs; generic is chosen by word, never silently."""
+
+    NATIVE = "native"
+    """In the driver, before the kernel has built a packet of the frame."""
+    GENERIC = "generic"
+    """In the stack, for drivers that have no XDP of their own; slower."""
+
+
+@unique
+class TcHook(StrEnum):
+    """Which kernel interface carries the egress guard and the ingress companion."""
+
+    AUTO = "auto"
+    """TCX where the kernel has it, clsact elsewhere; found by trying, not by version."""
+    TCX = "tcx"
+    """Links of their own, since Linux 6.6 (commit e420bed02507)."""
+    CLSACT = "clsact"
+    """Filters of the clsact queueing discipline."""
 
 
 @dataclass(frozen=True, slots=True)
