@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scripts for two worlds: topologies, scenarios and how they are judged, as plain data."""
