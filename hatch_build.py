@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCES = ("src/wlbs/datapath/bpf", "src/wlbs/lab/bpf")
@@ -20,7 +21,7 @@ COMPILER = (sys.executable, "-m", "ziglang", "cc", "-target", "bpfel-freestandin
 FLAGS = ("-O2", "-g", "-Wall", "-Wextra", "-Werror", "-fno-stack-protector", "-c")
 
 
-class CompileBpf(BuildHookInterface):  # type: ignore[misc]
+class CompileBpf(BuildHookInterface[BuilderConfig]):
     """Compile every program before the package is assembled."""
 
     PLUGIN_NAME = "custom"

@@ -82,7 +82,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return Exit.CONFIGURATION
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - _explain raises again what is not ours
         return _explain(error)
     return int(status) if isinstance(status, int) else Exit.OK
 

@@ -19,7 +19,7 @@ from wlbs.core.rules import Affinity
 BucketIndex = NewType("BucketIndex", int)
 
 BUCKET_COUNT: Final = 4096
-"""Buckets per rule: a quota is exact to 0.02 %, against the 1.7 % of NLB's sixty (docs/decisions)."""
+"""Buckets per rule: a quota is exact to 0.02 %, against the 1.7 % of NLB's sixty buckets."""
 BUCKET_BITS: Final = 12
 
 KEY_SIZE: Final = 16

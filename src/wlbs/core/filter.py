@@ -74,7 +74,9 @@ class Verdict:
         return ACTION[self.reason]
 
 
-def decide(table: FilterTable, data: bytes, *, claim: Claim, lease_live: bool) -> Verdict:
+def decide(  # noqa: PLR0911 - one return for each way to be decided, in the order of the list
+    table: FilterTable, data: bytes, *, claim: Claim, lease_live: bool
+) -> Verdict:
     """Return what this host does with a received frame; total over all bytes, never raises."""
     frame = parse(data)
     if isinstance(frame, Malformed):
@@ -171,9 +173,7 @@ _MALFORMED: Final[dict[int, Reason]] = {
 }
 
 
-def _decide_flow(
-    table: FilterTable, packet: Packet, *, claim: Claim, lease_live: bool
-) -> Verdict:
+def _decide_flow(table: FilterTable, packet: Packet, *, claim: Claim, lease_live: bool) -> Verdict:
     rule, index = locate(table, packet)
     bucket = table.rule_buckets(rule)[index]
     segment = packet.transport
@@ -207,8 +207,9 @@ def locate(table: FilterTable, packet: Packet) -> tuple[RuleIndex, BucketIndex]:
     The default rule hashes by client address alone: it also carries protocols without ports.
     """
     match packet.transport:
-        case Segment(source_port=client_port, destination_port=server_port) | Datagram(
-            source_port=client_port, destination_port=server_port
+        case (
+            Segment(source_port=client_port, destination_port=server_port)
+            | Datagram(source_port=client_port, destination_port=server_port)
         ):
             rule = find_rule(table.rules, packet.destination, packet.protocol, server_port)
         case IcmpMessage() | None:
@@ -216,5 +217,3 @@ def locate(table: FilterTable, packet: Packet) -> tuple[RuleIndex, BucketIndex]:
     affinity = Affinity.SINGLE if rule == DEFAULT_RULE else table.rules[rule].affinity
     flow = Flow(packet.source, client_port, server_port, packet.protocol)
     return rule, bucket_of(table.key, affinity, flow)
-
-

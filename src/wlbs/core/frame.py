@@ -197,12 +197,10 @@ def _parse_ipv4(body: bytes) -> Packet | Malformed:
         return Packet(source, destination, protocol, is_later_fragment=True)
     rest = body[header_size:total_size]
     is_malformed, transport = _parse_transport(protocol, rest)
-    return Packet(
-        source, destination, protocol, is_malformed=is_malformed, transport=transport
-    )
+    return Packet(source, destination, protocol, is_malformed=is_malformed, transport=transport)
 
 
-def _parse_transport(
+def _parse_transport(  # noqa: PLR0911 - two returns for each protocol: malformed or not
     protocol: int, rest: bytes
 ) -> tuple[bool, Segment | Datagram | IcmpMessage | None]:
     """Read the transport header: (is it malformed, what it says)."""

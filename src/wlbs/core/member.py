@@ -137,9 +137,7 @@ class Member:
         before = self._buckets or self._allocated()
         after = self._allocated()
         pairs = zip(before, after, strict=True)
-        self._buckets = tuple(
-            _succeed(old, new, self._own, flagged=flagged) for old, new in pairs
-        )
+        self._buckets = tuple(_succeed(old, new, self._own, flagged=flagged) for old, new in pairs)
         return (InstallTable(self.table), ReportMembership(self.present, because))
 
     def _allocated(self) -> tuple[Buckets, ...]:

@@ -28,12 +28,15 @@ class Mark(IntFlag):
     """This host held the bucket before and may still have connections and SYN cookies out."""
 
 
+NO_MARKS: Final = Mark(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """One bucket as its host sees it."""
 
     owner: HostIndex
-    marks: Mark = Mark(0)
+    marks: Mark = NO_MARKS
 
 
 @dataclass(frozen=True, slots=True)
