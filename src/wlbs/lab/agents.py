@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agents of a lab: their configuration, starting them, and whether they run.
+
+Agents are started as an operator starts them, by their command line, in their host's namespace.
+Knows the configuration file's form; never asks an agent anything.
+"""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from wlbs.core.buckets import HashKey
+from wlbs.lab.command import inside, start
+from wlbs.lab.names import NODE_INTERFACE, LabNames
+from wlbs.lab.sweep import processes_in
+from wlbs.lab.wait import wait_until
+from wlbs.linux.error import LinuxError
+from wlbs.scenario.topology import Topology
+
+READY_S_MAX: Final = 15.0
+"""Loading and attaching takes well under a second; several agents at once share two cores."""
+
+_PROGRAM: Final = "from wlbs.cli.main import main; main()"
+"""The command `wlbs` of this very installation, whatever is on the PATH."""
+
+
+def start_agents(
+    names: LabNames, topology: Topology, key: HashKey, other_keys: dict[str, HashKey]
+) -> None:
+    """Start every host's agent and return when all are ready; some may be given another key."""
+    for host in topology.hosts:
+        configuration = _write(names, topology, host.name, other_keys.get(host.name, key))
+        words = [sys.executable, "-c", _PROGRAM, "agent", str(configuration)]
+        words += ["--host", host.name, "--instance", names.instance(host.name)]
+        start(inside(names.namespace(host.name), *words), log_of(names, host.name))
+    for host in topology.hosts:
+        _wait_ready(names, host.name)
+
+
+def agent_runs(names: LabNames, host: str) -> bool:
+    """Tell whether a process of this instance lives in the host's namespace."""
+    instance = names.instance(host).encode()
+    return any(
+        instance in _command_line(process) for process in processes_in(names.namespace(host))
+    )
+
+
+def log_of(names: LabNames, host: str) -> Path:
+    """Return the file with what a host's agent prints."""
+    return names.state / f"agent-{host}.log"
+
+
+def _wait_ready(names: LabNames, host: str) -> None:
+    log = log_of(names, host)
+    # Once it has gone there is nothing to wait for, and its own words say why.
+    wait_until(
+        lambda: "ready" in log.read_text() or not agent_runs(names, host),
+        f"the agent of {host}; it said: {log.read_text().strip()}",
+        seconds=READY_S_MAX,
+    )
+    if "ready" not in log.read_text():
+        said = log.read_text().strip().replace("\n", "; ")
+        raise LinuxError(what=f"the agent of {host} ended: {said}", remedy="mend what it names")
+
+
+def _write(names: LabNames, topology: Topology, host: str, key: HashKey) -> Path:
+    folder = names.state / "agents" / host
+    folder.mkdir(parents=True, exist_ok=True)
+    key_file = folder / "key"
+    key_file.touch(mode=0o600)
+    key_file.write_text(key.octets.hex() + "\n")
+    configuration = folder / "wlbs.toml"
+    configuration.write_text(_text(topology, key_file))
+    return configuration
+
+
+def _text(topology: Topology, key_file: Path) -> str:
+    hosts = "".join(
+        f'\n[[host]]\npriority = {host.number}\nname = "{host.name}"\n'
+        f'dedicated_ip = "{host.address}"\n'
+        for host in topology.hosts
+    )
+    return f"""\
+[cluster]
+name = "lab"
+mode = "stealth"
+primary_ip = "{topology.vip}"
+key_file = "{key_file}"
+interface = "{NODE_INTERFACE}"
+xdp = "native"
+{hosts}
+[[rule]]
+ports = 80
+protocol = "tcp"
+affinity = "none"
+
+[[rule]]
+ports = 81
+protocol = "tcp"
+affinity = "single"
+"""
+
+
+def _command_line(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        # It ended between the list and this look.
+        return b""

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A lab's segment: namespaces, veth pairs and a bridge, from a topology.
+
+Knows addresses, routes and kernel settings. Knows nothing of agents, services or traffic; what is
+made here goes away with its namespaces, which is what `sweep` relies on.
+"""
+
+import sys
+
+from wlbs.core.address import IpAddress
+from wlbs.lab.command import inside, run
+from wlbs.lab.names import BRIDGE, NODE_INTERFACE, PASS_PROGRAM, LabNames
+from wlbs.linux.error import LinuxError
+from wlbs.scenario.topology import PREFIX_LENGTH, SWITCH, Node, Topology, network_behind
+
+
+def build_network(names: LabNames, topology: Topology) -> None:
+    """Make the namespaces, the bridge, the links and the routes of a topology."""
+    if not PASS_PROGRAM.exists():
+        raise LinuxError(what=f"{PASS_PROGRAM} has not been compiled", remedy="type `make setup`")
+    for node in (SWITCH, *(each.name for each in topology.nodes)):
+        run(("ip", "netns", "add", names.namespace(node)))
+        _set_kernel(names, node)
+    _in(names, SWITCH, f"link add {BRIDGE} type bridge stp_state 0 mcast_snooping 0")
+    _in(names, SWITCH, f"link set {BRIDGE} up")
+    for each in topology.nodes:
+        _connect(names, each)
+    for host in topology.hosts:
+        # Without native XDP on this end, veth loses what the host sends back by XDP_TX.
+        _in(names, SWITCH, f"link set dev {host.name} xdpdrv obj {PASS_PROGRAM} sec xdp")
+        for client in topology.clients:
+            _in(names, host.name, f"route add {network_behind(client)} via {client.address}")
+    for client in topology.clients:
+        _in(names, client.name, f"route add local {network_behind(client)} dev lo")
+
+
+def _connect(names: LabNames, node: Node) -> None:
+    """Plug a node into the switch: the port there has the node's name."""
+    namespace, switch = names.namespace(node.name), names.namespace(SWITCH)
+    pair = f"link add {NODE_INTERFACE} netns {namespace} address {node.mac}"
+    run(("ip", *f"{pair} type veth peer name {node.name} netns {switch}".split()))
+    # A veth leaves checksums to an offload that no wire will do; captures and frames that come
+    # back by XDP_TX would carry bad ones. Entered by a process of its own: the request is an
+    # ioctl, which knows only the caller's namespace.
+    run(inside(namespace, sys.executable, "-m", "wlbs.lab.offload", NODE_INTERFACE))
+    _in(names, SWITCH, f"link set {node.name} master {BRIDGE} up")
+    _in(names, node.name, _address(node.address))
+    _in(names, node.name, f"link set {NODE_INTERFACE} up")
+    _in(names, node.name, "link set lo up")
+
+
+def _address(address: IpAddress) -> str:
+    return f"address add {address}/{PREFIX_LENGTH} dev {NODE_INTERFACE}"
+
+
+def _set_kernel(names: LabNames, node: str) -> None:
+    """Set what the kernel must not do by itself, before there is an interface to do it on."""
+    settings = {
+        "net.ipv6.conf.all.disable_ipv6": 1,
+        "net.ipv6.conf.default.disable_ipv6": 1,
+        # Clients speak from addresses behind them; they must ask for the VIP with their own.
+        "net.ipv4.conf.all.arp_announce": 2,
+        "net.ipv4.conf.all.rp_filter": 0,
+        "net.ipv4.conf.default.rp_filter": 0,
+    }
+    words = [f"{name}={value}" for name, value in settings.items()]
+    run(inside(names.namespace(node), "sysctl", "-q", "-w", *words))
+
+
+def _in(names: LabNames, node: str, words: str) -> None:
+    run(inside(names.namespace(node), "ip", *words.split()))

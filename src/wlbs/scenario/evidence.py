@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was observed while a scenario ran, as values a judge can read.
+
+Everything here is seen from outside the agents: by clients, at switch ports, in the switch's
+table, in clients' neighbour tables, in service logs, in the kernel's counters. Knows nothing of
+how it was observed or of what should hold.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+
+from wlbs.core.address import IpAddress, Mac
+
+
+@unique
+class Direction(StrEnum):
+    """Which way a frame went at a switch port, as the switch sees it."""
+
+    FROM_NODE = "in"
+    TO_NODE = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One connection a client tried; ``answered_by`` is None where it failed, with ``error``."""
+
+    batch: str
+    at_s: float
+    client: str
+    source: IpAddress
+    source_port: int
+    server_port: int
+    answered_by: str | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFrame:
+    """One frame at one switch port."""
+
+    at_s: float
+    port: str
+    direction: Direction
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeEntry:
+    """A MAC address the switch held for a port at some moment."""
+
+    at_s: float
+    mac: Mac
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourEntry:
+    """A hardware address a client held for an IP address at some moment."""
+
+    at_s: float
+    client: str
+    address: IpAddress
+    mac: Mac
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One line of a host's service log."""
+
+    host: str
+    source: IpAddress
+    source_port: int
+    server_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was observed in one run; ``counters`` counts frames by reason for each host.
+
+    ``frames_lost_count`` counts what the captures missed: above zero they prove nothing.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
+    frames: tuple[SeenFrame, ...] = ()
+    bridge_entries: tuple[BridgeEntry, ...] = ()
+    neighbours: tuple[NeighbourEntry, ...] = ()
+    log: tuple[LogEntry, ...] = ()
+    counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    frames_lost_count: int = 0
