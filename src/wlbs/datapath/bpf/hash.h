@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From a flow to its bucket: SipHash-1-3 of the 23 bytes of wlbs.core.buckets, unrolled.
+ *
+ * Knows the words of the message, not what is in them.
+ */
+#ifndef WLBS_HASH_H
+#define WLBS_HASH_H
+
+#include "kernel.h"
+
+#define HASH_MESSAGE_SIZE 23ULL
+
+struct sip {
+	u64 v0, v1, v2, v3;
+};
+
+static __always_inline u64 rotate(u64 word, int bits)
+{
+	return word << bits | word >> (64 - bits);
+}
+
+static __always_inline void sip_round(struct sip *s)
+{
+	s->v0 += s->v1;
+	s->v1 = rotate(s->v1, 13) ^ s->v0;
+	s->v0 = rotate(s->v0, 32);
+	s->v2 += s->v3;
+	s->v3 = rotate(s->v3, 16) ^ s->v2;
+	s->v0 += s->v3;
+	s->v3 = rotate(s->v3, 21) ^ s->v0;
+	s->v2 += s->v1;
+	s->v1 = rotate(s->v1, 17) ^ s->v2;
+	s->v2 = rotate(s->v2, 32);
+}
+
+static __always_inline void sip_word(struct sip *s, u64 word)
+{
+	s->v3 ^= word;
+	sip_round(s);
+	s->v0 ^= word;
+}
+
+/* The client's address as two words, and the tail: its port, ours, the protocol. */
+static __always_inline u64 flow_hash(const u64 key[2], u64 high, u64 low, u64 tail)
+{
+	struct sip s = {
+		.v0 = key[0] ^ 0x736f6d6570736575ULL,
+		.v1 = key[1] ^ 0x646f72616e646f6dULL,
+		.v2 = key[0] ^ 0x6c7967656e657261ULL,
+		.v3 = key[1] ^ 0x7465646279746573ULL,
+	};
+
+	sip_word(&s, high);
+	sip_word(&s, low);
+	sip_word(&s, tail | HASH_MESSAGE_SIZE << 56);
+	s.v2 ^= 0xff;
+	sip_round(&s);
+	sip_round(&s);
+	sip_round(&s);
+	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What comes in: the fast twin of wlbs.core.filter, in the same order and under the same names.
+ *
+ * Knows the table, the lease and the claim. A test runs both on the same cases.
+ */
+#ifndef WLBS_INGRESS_H
+#define WLBS_INGRESS_H
+
+#include "claim.h"
+#include "hash.h"
+#include "maps.h"
+
+static __always_inline enum reason decide_arp(const struct filter_table *table, struct bytes frame,
+					      int to_vmac)
+{
+	const struct vip_slot *vip;
+	struct arp arp;
+
+	if (!parse_arp(frame, &arp))
+		return to_vmac ? REASON_ARP_MALFORMED : REASON_NOT_CLUSTER;
+	if (find_vip(table, arp.sender_ip))
+		return arp.sender_mac == table->vmac ? REASON_ARP_ANNOUNCED : REASON_ARP_CONFLICT;
+	vip = find_vip(table, arp.target_ip);
+	if (!vip || arp.operation != ARP_REQUEST)
+		return to_vmac || vip ? REASON_ARP_OTHER : REASON_NOT_CLUSTER;
+	if (vip->resolver != table->own && !vip->everyone_answers)
+		return REASON_ARP_NOT_OWNER;
+	return is_lease_live() ? REASON_ARP_ANSWERED : REASON_LEASE_EXPIRED;
+}
+
+static __always_inline u32 find_rule(const struct filter_table *table, u8 vip,
+				     const struct packet *packet)
+{
+	u32 transport = packet->protocol == PROTOCOL_UDP;
+	u32 page;
+
+	if (packet->protocol != PROTOCOL_TCP && packet->protocol != PROTOCOL_UDP)
+		return DEFAULT_RULE;
+	page = table->port_pages[vip & (VIP_COUNT_MAX - 1)][transport]
+				[packet->destination_port >> 8];
+	if (page >= PORT_PAGE_COUNT)
+		return DEFAULT_RULE;
+	return table->pages[page][packet->destination_port & 0xff];
+}
+
+static __always_inline u32 find_bucket(const struct filter_table *table, u8 affinity,
+				       const struct packet *packet)
+{
+	u32 client = packet->source;
+	u64 tail = 0;
+
+	if (affinity == AFFINITY_NETWORK)
+		client &= 0x00ffffff; /* network order: the last octet is the highest */
+	if (affinity == AFFINITY_NONE)
+		tail = packet->source_port | (u64)packet->destination_port << 16 |
+		       (u64)packet->protocol << 32;
+	return flow_hash(table->key, 0, 0xffff0000ULL | (u64)client << 32, tail) >> BUCKET_SHIFT;
+}
+
+static __always_inline enum reason judge_claim(struct xdp_md *ctx, const struct packet *packet,
+					       int is_holder, int lease_live)
+{
+	struct claim_query query = {
+		.client = packet->source,
+		.vip = packet->destination,
+		.client_port = swap16(packet->source_port),
+		.server_port = swap16(packet->destination_port),
+		.ip_header_size = packet->header_size,
+	};
+	int claim = flow_claim(ctx, &query);
+
+	if (claim == CLAIM_SOCKET)
+		return REASON_CLAIMED;
+	if (!lease_live)
+		return REASON_LEASE_EXPIRED;
+	return claim == CLAIM_COOKIE && is_holder ? REASON_COOKIE : REASON_UNCLAIMED;
+}
+
+static __always_inline enum reason decide_flow(struct xdp_md *ctx,
+					       const struct filter_table *table, u8 vip,
+					       const struct packet *packet)
+{
+	u32 rule = find_rule(table, vip, packet);
+	const struct bucket *bucket;
+	int is_bare_syn, lease_live;
+
+	if (rule > DEFAULT_RULE)
+		rule = DEFAULT_RULE;
+	bucket = &table->buckets[rule][find_bucket(table, table->rules[rule].affinity, packet)];
+	lease_live = is_lease_live();
+	is_bare_syn = (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	if (unlikely(!lease_live || bucket->marks & MARK_FLAGGED) &&
+	    packet->protocol == PROTOCOL_TCP && !is_bare_syn)
+		return judge_claim(ctx, packet,
+				   bucket->owner == table->own ||
+					   bucket->marks & MARK_EARLIER_HOLDER,
+				   lease_live);
+	if (bucket->owner != table->own)
+		return bucket->owner == NOBODY ? REASON_DISABLED : REASON_NOT_OWNER;
+	return lease_live ? REASON_OWNER : REASON_LEASE_EXPIRED;
+}
+
+static __always_inline enum reason malformed(u8 protocol)
+{
+	switch (protocol) {
+	case PROTOCOL_TCP:
+		return REASON_TCP_MALFORMED;
+	case PROTOCOL_UDP:
+		return REASON_UDP_MALFORMED;
+	default:
+		return REASON_ICMP_MALFORMED;
+	}
+}
+
+static __always_inline enum reason decide_ipv4(struct xdp_md *ctx,
+					       const struct filter_table *table,
+					       struct bytes frame, int to_vmac, int is_group)
+{
+	const struct vip_slot *vip;
+	struct packet packet;
+	enum packet_state state = parse_ipv4(frame, &packet);
+
+	if (state == PACKET_BAD_IPV4)
+		return to_vmac ? REASON_IPV4_MALFORMED : REASON_NOT_CLUSTER;
+	vip = find_vip(table, packet.destination);
+	if (!vip)
+		return to_vmac ? REASON_NOT_VIP : REASON_NOT_CLUSTER;
+	/* A host must not accept unicast that came as link-layer broadcast (RFC 1122, 3.3.6). */
+	if (is_group && !to_vmac)
+		return REASON_GROUP_DESTINATION;
+	if (state == PACKET_LATER_FRAGMENT)
+		return is_lease_live() ? REASON_FRAGMENT : REASON_LEASE_EXPIRED;
+	if (state == PACKET_BAD_TRANSPORT)
+		return malformed(packet.protocol);
+	return decide_flow(ctx, table, vip->index, &packet);
+}
+
+static __always_inline enum reason decide(struct xdp_md *ctx, const struct filter_table *table,
+					  struct bytes frame)
+{
+	struct ethernet ethernet;
+	int to_vmac, is_group;
+
+	if (!parse_ethernet(frame, &ethernet))
+		return REASON_NOT_CLUSTER;
+	if (ethernet.ethertype == ETHERTYPE_HEARTBEAT)
+		return REASON_HEARTBEAT;
+	if (ethernet.source == table->vmac)
+		return REASON_SOURCE_VMAC;
+	to_vmac = ethernet.destination == table->vmac;
+	is_group = ethernet.destination & 1;
+	if (!to_vmac && ethernet.destination != table->station_mac && !is_group)
+		return REASON_NOT_CLUSTER;
+	if (likely(ethernet.ethertype == ETHERTYPE_IPV4))
+		return decide_ipv4(ctx, table, frame, to_vmac, is_group);
+	if (ethernet.ethertype == ETHERTYPE_ARP)
+		return decide_arp(table, frame, to_vmac);
+	if (!to_vmac)
+		return REASON_NOT_CLUSTER;
+	if (ethernet.ethertype == ETHERTYPE_VLAN || ethernet.ethertype == ETHERTYPE_SERVICE_VLAN)
+		return REASON_VLAN;
+	return REASON_ETHERTYPE;
+}
+
+static __always_inline void store_mac(u8 *at, u64 mac)
+{
+	*(u32 *)at = mac;
+	*(u16 *)(at + 4) = mac >> 32;
+}
+
+static __always_inline int keep(const struct filter_table *table, struct bytes frame)
+{
+	if (frame.data + ETHERNET_SIZE > frame.end)
+		return XDP_DROP;
+	store_mac(frame.data, table->station_mac);
+	return XDP_PASS;
+}
+
+/* The answer to an ARP request: VMAC inside, station MAC outside (KB Q193602). */
+static __always_inline int answer_arp(const struct filter_table *table, struct bytes frame)
+{
+	u8 *body = frame.data + ETHERNET_SIZE;
+	u64 asker, sender_mac;
+	u32 sender_ip, own_ip;
+
+	if (body + ARP_SIZE > frame.end)
+		return XDP_DROP;
+	asker = load64(frame.data + 6) & MAC_MASK;
+	sender_mac = load64(body + 8) & MAC_MASK;
+	sender_ip = load32(body + 14);
+	own_ip = load32(body + 24);
+	store_mac(frame.data, asker);
+	store_mac(frame.data + 6, table->station_mac);
+	*(u16 *)(body + 6) = swap16(ARP_ANSWER);
+	store_mac(body + 8, table->vmac);
+	*(u32 *)(body + 14) = own_ip;
+	store_mac(body + 18, sender_mac);
+	*(u32 *)(body + 24) = sender_ip;
+	return XDP_TX;
+}
+
+static __always_inline int carry_out(const struct filter_table *table, struct bytes frame,
+				     enum reason reason)
+{
+	switch (reason) {
+	case REASON_NOT_CLUSTER:
+	case REASON_HEARTBEAT:
+	case REASON_NO_TABLE:
+		return XDP_PASS;
+	case REASON_OWNER:
+	case REASON_CLAIMED:
+	case REASON_COOKIE:
+	case REASON_FRAGMENT:
+		return keep(table, frame);
+	case REASON_ARP_ANSWERED:
+		return answer_arp(table, frame);
+	default:
+		return XDP_DROP;
+	}
+}
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the programs use of the kernel: types, helpers and map declarations.
+ *
+ * Knows the kernel's ABI and nothing of clusters. The helpers' numbers are those of enum bpf_func_id
+ * (include/uapi/linux/bpf.h); only the few that are called are declared.
+ */
+#ifndef WLBS_KERNEL_H
+#define WLBS_KERNEL_H
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+#define SEC(name) __attribute__((section(name), used))
+#define __always_inline inline __attribute__((always_inline))
+#define __noinline __attribute__((noinline))
+
+#define __uint(name, value) int(*name)[value]
+#define __type(name, value) typeof(value) *name
+#define __array(name, value) typeof(value) *name[]
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6 };
+enum { BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_ARRAY_OF_MAPS = 12 };
+enum { BPF_NOEXIST = 1 };
+enum { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3 };
+enum { TC_ACT_UNSPEC = -1, TC_ACT_SHOT = 2 };
+enum { PACKET_HOST = 0 };
+enum { TCP_LISTEN = 10 };
+#define BPF_F_CURRENT_NETNS (-1LL)
+
+struct xdp_md {
+	u32 data;
+	u32 data_end;
+	u32 data_meta;
+	u32 ingress_ifindex;
+	u32 rx_queue_index;
+	u32 egress_ifindex;
+};
+
+/* The beginning of it, as far as data_end; the fields between are not ours to look at. */
+struct __sk_buff {
+	u32 len;
+	u32 pkt_type;
+	u32 unused[17];
+	u32 data;
+	u32 data_end;
+};
+
+struct bpf_sock {
+	u32 bound_dev_if;
+	u32 family;
+	u32 type;
+	u32 protocol;
+	u32 mark;
+	u32 priority;
+	u32 src_ip4;
+	u32 src_ip6[4];
+	u32 src_port;
+	u16 dst_port;
+	u16 unused;
+	u32 dst_ip4;
+	u32 dst_ip6[4];
+	u32 state;
+};
+
+/* The IPv4 half of the kernel's union. */
+struct bpf_sock_tuple {
+	u32 saddr;
+	u32 daddr;
+	u16 sport;
+	u16 dport;
+};
+
+static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) =
+	(void *)2;
+static long (*bpf_skb_store_bytes)(struct __sk_buff *skb, u32 offset, const void *from, u32 size,
+				   u64 flags) = (void *)9;
+static long (*bpf_skb_change_type)(struct __sk_buff *skb, u32 type) = (void *)32;
+static long (*bpf_skb_pull_data)(struct __sk_buff *skb, u32 size) = (void *)39;
+static long (*bpf_sk_release)(void *sk) = (void *)86;
+static struct bpf_sock *(*bpf_skc_lookup_tcp)(void *ctx, struct bpf_sock_tuple *tuple, u32 size,
+					      u64 netns, u64 flags) = (void *)99;
+static long (*bpf_tcp_check_syncookie)(void *sk, void *ip, u32 ip_size, void *tcp,
+				       u32 tcp_size) = (void *)100;
+static u64 (*bpf_jiffies64)(void) = (void *)118;
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The bytes of a frame, read within bounds: the twin of wlbs.core.frame.
+ *
+ * Knows headers and how far each may be trusted, nothing of clusters. Looks at the same bytes in
+ * the same order as its twin. A header is loaded through these functions only, each of which is
+ * given what it may not pass.
+ */
+#ifndef WLBS_PARSE_H
+#define WLBS_PARSE_H
+
+#include "kernel.h"
+
+#define ETHERNET_SIZE 14
+#define ARP_SIZE 28
+#define IPV4_SIZE_MIN 20
+#define TCP_SIZE_MIN 20
+#define UDP_SIZE 8
+#define ICMP_SIZE 8
+#define FRAGMENT_OFFSET_MASK 0x1fff
+#define MAC_MASK 0xffffffffffffULL
+
+#define ETHERTYPE_IPV4 0x0800
+#define ETHERTYPE_ARP 0x0806
+#define ETHERTYPE_VLAN 0x8100
+#define ETHERTYPE_HEARTBEAT 0x886f
+#define ETHERTYPE_SERVICE_VLAN 0x88a8
+
+#define PROTOCOL_ICMP 1
+#define PROTOCOL_TCP 6
+#define PROTOCOL_UDP 17
+
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
+
+#define ARP_REQUEST 1
+#define ARP_ANSWER 2
+
+/* Where a frame begins and ends; in XDP the part of it that the program sees. */
+struct bytes {
+	u8 *data;
+	u8 *end;
+};
+
+struct ethernet {
+	u64 destination;
+	u64 source;
+	u16 ethertype;
+};
+
+struct arp {
+	u64 sender_mac;
+	u32 sender_ip;
+	u32 target_ip;
+	u16 operation;
+};
+
+enum packet_state { PACKET_BAD_IPV4, PACKET_LATER_FRAGMENT, PACKET_BAD_TRANSPORT, PACKET_GOOD };
+
+/* Addresses in network order, ports in the host's, 0 where a protocol has none. */
+struct packet {
+	u32 source;
+	u32 destination;
+	u32 header_size;
+	u16 source_port;
+	u16 destination_port;
+	u8 protocol;
+	u8 tcp_flags;
+};
+
+/* The hardware loads words at any address on every target that has XDP in its drivers. */
+static __always_inline u16 load16(const u8 *at)
+{
+	return *(const u16 *)at;
+}
+
+static __always_inline u32 load32(const u8 *at)
+{
+	return *(const u32 *)at;
+}
+
+static __always_inline u64 load64(const u8 *at)
+{
+	return *(const u64 *)at;
+}
+
+static __always_inline u16 swap16(u16 value)
+{
+	return __builtin_bswap16(value);
+}
+
+static __always_inline int parse_ethernet(struct bytes frame, struct ethernet *out)
+{
+	u64 tail;
+
+	if (frame.data + ETHERNET_SIZE > frame.end)
+		return 0;
+	tail = load64(frame.data + 6);
+	out->destination = load64(frame.data) & MAC_MASK;
+	out->source = tail & MAC_MASK;
+	out->ethertype = swap16(tail >> 48);
+	return 1;
+}
+
+static __always_inline int parse_arp(struct bytes frame, struct arp *out)
+{
+	u8 *body = frame.data + ETHERNET_SIZE;
+
+	if (body + ARP_SIZE > frame.end)
+		return 0;
+	/* Hardware type Ethernet, protocol type IPv4, lengths 6 and 4 (RFC 826). */
+	if (load32(body) != 0x00080100 || load16(body + 4) != 0x0406)
+		return 0;
+	out->operation = swap16(load16(body + 6));
+	out->sender_mac = load64(body + 8) & MAC_MASK;
+	out->sender_ip = load32(body + 14);
+	out->target_ip = load32(body + 24);
+	return 1;
+}
+
+/* What of a transport header is there: bounded by the packet's total length and the frame's end. */
+static __always_inline int has_room(const u8 *at, u32 size, u32 rest, const u8 *end)
+{
+	return rest >= size && at + size <= end;
+}
+
+static __always_inline enum packet_state parse_transport(const u8 *at, u32 rest, const u8 *end,
+							 struct packet *out)
+{
+	switch (out->protocol) {
+	case PROTOCOL_TCP:
+		if (!has_room(at, TCP_SIZE_MIN, rest, end) || at[12] >> 4 < TCP_SIZE_MIN / 4)
+			return PACKET_BAD_TRANSPORT;
+		out->tcp_flags = at[13];
+		break;
+	case PROTOCOL_UDP:
+		if (!has_room(at, UDP_SIZE, rest, end))
+			return PACKET_BAD_TRANSPORT;
+		break;
+	case PROTOCOL_ICMP:
+		return has_room(at, ICMP_SIZE, rest, end) ? PACKET_GOOD : PACKET_BAD_TRANSPORT;
+	default:
+		return PACKET_GOOD;
+	}
+	out->source_port = swap16(load16(at));
+	out->destination_port = swap16(load16(at + 2));
+	return PACKET_GOOD;
+}
+
+static __always_inline enum packet_state parse_ipv4(struct bytes frame, struct packet *out)
+{
+	u8 *body = frame.data + ETHERNET_SIZE;
+	u32 header_size, total_size;
+
+	if (body + IPV4_SIZE_MIN > frame.end || body[0] >> 4 != 4)
+		return PACKET_BAD_IPV4;
+	header_size = (body[0] & 0x0f) * 4;
+	total_size = swap16(load16(body + 2));
+	if (header_size < IPV4_SIZE_MIN || total_size < header_size ||
+	    body + header_size > frame.end)
+		return PACKET_BAD_IPV4;
+	out->source = load32(body + 12);
+	out->destination = load32(body + 16);
+	out->header_size = header_size;
+	out->protocol = body[9];
+	out->source_port = 0;
+	out->destination_port = 0;
+	out->tcp_flags = 0;
+	if (swap16(load16(body + 6)) & FRAGMENT_OFFSET_MASK)
+		return PACKET_LATER_FRAGMENT;
+	return parse_transport(body + header_size, total_size - header_size, frame.end, out);
+}
+
+#endif

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The programs: the ingress filter and its companion, the egress guard, the lease.
+ *
+ * Knows the hooks and the kernel's return values. Every decision is in ingress.h and egress.h.
+ */
+#include "egress.h"
+#include "ingress.h"
+
+SEC("xdp.frags")
+int wlbs_filter(struct xdp_md *ctx)
+{
+	const struct filter_table *table = current_table();
+	struct bytes frame;
+	enum reason reason;
+
+	if (!table) {
+		count(REASON_NO_TABLE);
+		return XDP_PASS;
+	}
+	frame.data = (u8 *)(long)ctx->data;
+	frame.end = (u8 *)(long)ctx->data_end;
+	reason = decide(ctx, table, frame);
+	count(reason);
+	return carry_out(table, frame, reason);
+}
+
+/*
+ * Native XDP rewrites the destination after the kernel has decided whom the frame is for, and
+ * the stack would drop it as somebody else's (veth; multicast VMACs on any driver).
+ */
+SEC("tc")
+int wlbs_companion(struct __sk_buff *skb)
+{
+	const struct filter_table *table = current_table();
+	struct ethernet ethernet;
+
+	if (table && skb->pkt_type != PACKET_HOST && parse_ethernet(skb_bytes(skb), &ethernet) &&
+	    ethernet.destination == table->station_mac)
+		bpf_skb_change_type(skb, PACKET_HOST);
+	return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int wlbs_guard(struct __sk_buff *skb)
+{
+	const struct filter_table *table = current_table();
+	enum reason reason;
+	u16 ethertype = 0;
+
+	if (!table) {
+		count(REASON_NO_TABLE);
+		return TC_ACT_UNSPEC;
+	}
+	reason = guard(table, skb, &ethertype);
+	count(reason);
+	if (reason == REASON_GUARD_ARP_DROPPED)
+		return TC_ACT_SHOT;
+	return reason == REASON_GUARD_MASKED ? mask(table, skb, ethertype) : TC_ACT_UNSPEC;
+}
+
+/* On the clock that the filter reads, so that the two need no common origin; 0 ends the lease. */
+SEC("syscall")
+int wlbs_lease(struct lease_request *request)
+{
+	u32 first = 0;
+	struct lease *own = bpf_map_lookup_elem(&lease, &first);
+
+	if (!own)
+		return -1;
+	own->until_jiffies = request->duration_jiffies ?
+				     bpf_jiffies64() + request->duration_jiffies :
+				     0;
+	return 0;
+}
+
+SEC("syscall")
+int wlbs_lease_live(void *ctx)
+{
+	(void)ctx;
+	return is_lease_live();
+}
+
+char programs_license[] SEC("license") = "Dual BSD/GPL";
