@@ -89,7 +89,7 @@ def run(arguments: list[str]) -> int:
 
 def _explain(error: Exception) -> int:
     """Say what an error of ours means; anything else is a bug and keeps its traceback."""
-    from wlbs.config import ConfigError  # noqa: PLC0415 - pydantic is slow to import
+    from wlbs.config.error import ConfigError  # noqa: PLC0415 - only when one is needed
     from wlbs.linux.error import LinuxError  # noqa: PLC0415
 
     match error:
