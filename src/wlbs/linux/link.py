@@ -157,8 +157,8 @@ def _change_link(name: str, **what: int | str) -> None:
         with IPRoute() as route:
             route.link("set", index=index, **what)
     except NetlinkError as error:
-        what = f"cannot change interface {name}: {error}"
-        raise LinuxError(what, "run as root") from error
+        refusal = f"cannot change interface {name}: {error}"
+        raise LinuxError(refusal, "run as root") from error
 
 
 def _change_address(word: str, interface: str, address: IpAddress, **what: int) -> None:
@@ -169,5 +169,5 @@ def _change_address(word: str, interface: str, address: IpAddress, **what: int) 
             route.addr(word, index=index, address=str(address), **what)
     except NetlinkError as error:
         if error.code != harmless:
-            what = f"cannot {word} address {address} on {interface}: {error}"
-            raise LinuxError(what, "run as root") from error
+            refusal = f"cannot {word} address {address} on {interface}: {error}"
+            raise LinuxError(refusal, "run as root") from error
