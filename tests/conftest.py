@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One small cluster for every test: three hosts, two virtual IPs, two rules.
+
+Knows no frame and no verdict; each test says what it sends and expects.
+"""
+
+import pytest
+
+from wlbs.core.address import IpAddress, Mac
+from wlbs.core.buckets import HashKey
+from wlbs.core.cluster import Cluster, Host, Mode
+from wlbs.core.events import Instant
+from wlbs.core.member import Member
+from wlbs.core.rules import Affinity, HostIndex, PortRule, Protocol
+from wlbs.core.table import FilterTable
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """Three hosts serve 10.0.0.1 and 10.0.0.2: TCP 80-89 by connection, UDP 53 by client."""
+    return Cluster(
+        name="web",
+        mode=Mode.STEALTH,
+        vips=(IpAddress.parse("10.0.0.1"), IpAddress.parse("10.0.0.2")),
+        hosts=tuple(
+            Host(priority, f"host{priority}", IpAddress.parse(f"10.0.0.{10 + priority}"))
+            for priority in (3, 1, 2)
+        ),
+        rules=(
+            PortRule(80, 89, Protocol.TCP, affinity=Affinity.NONE),
+            PortRule(53, 53, Protocol.UDP, affinity=Affinity.SINGLE),
+        ),
+        key=HashKey(bytes(range(16))),
+    )
+
+
+@pytest.fixture(scope="session")
+def tables(cluster: Cluster) -> tuple[FilterTable, ...]:
+    """Return the tables of hosts 1, 2 and 3, all present; station MACs end in 11, 12 and 13."""
+    return tuple(
+        Member(
+            cluster, HostIndex(own), Mac(b"\x52\0\0\0\0" + bytes((0x11 + own,))), Instant(0)
+        ).table
+        for own in range(3)
+    )

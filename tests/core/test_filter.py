@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reference filter: one frame for each reason it can give, built by scapy.
+
+What is expected is said by name of the reason. Who owns a bucket is set by hand here, so that
+nothing of the hash or the allocation is needed to read a case.
+"""
+
+import dataclasses
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Packet
+
+from wlbs.core.address import IpAddress, Mac
+from wlbs.core.buckets import Flow, bucket_of
+from wlbs.core.filter import Claim, Verdict, decide, locate, rewrite
+from wlbs.core.frame import Frame, parse
+from wlbs.core.frame import Packet as IpPacket
+from wlbs.core.reason import Action, Reason
+from wlbs.core.rules import DEFAULT_RULE, Affinity, HostIndex
+from wlbs.core.table import NOBODY, Buckets, FilterTable, Mark, Vip
+
+VMAC = "02:bf:0a:00:00:01"
+STATION = "52:00:00:00:00:11"
+CLIENT = "52:00:00:00:00:99"
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+ONE, TWO = HostIndex(0), HostIndex(1)
+VIP = IpAddress.parse("10.0.0.1")
+
+
+def to(destination: str, source: str = CLIENT) -> Ether:
+    return Ether(dst=destination, src=source)
+
+
+def ip(destination: str = "10.0.0.1", frag: int = 0, proto: int | None = None) -> IP:
+    packet = IP(src="192.0.2.77", dst=destination, frag=frag)
+    if proto is not None:
+        packet.proto = proto
+    return packet
+
+
+SYN = to(VMAC) / ip() / TCP(sport=40000, dport=80, flags="S")
+SEGMENT = to(VMAC) / ip() / TCP(sport=40000, dport=80, flags="A")
+QUERY = to(VMAC) / ip() / UDP(sport=40000, dport=53)
+PING = to(VMAC) / ip() / ICMP()
+FRAGMENT = to(VMAC) / ip(frag=1, proto=17) / b"rest"
+REQUEST = ARP(op=1, hwsrc=CLIENT, psrc="192.0.2.77", pdst="10.0.0.1")
+
+
+@pytest.fixture
+def table(tables: tuple[FilterTable, ...]) -> FilterTable:
+    """Return host 1's table, in which it owns and resolves everything."""
+    return held(tables[0], ONE)
+
+
+def held(table: FilterTable, owner: HostIndex, marks: Mark = Mark(0)) -> FilterTable:  # noqa: B008
+    buckets = Buckets(bytes((owner,)) * 4096, bytes((marks,)) * 4096)
+    return dataclasses.replace(
+        table,
+        buckets=(buckets,) * len(table.buckets),
+        vips=tuple(Vip(vip.address, owner) for vip in table.vips),
+    )
+
+
+def reason_for(
+    table: FilterTable, frame: Packet | bytes, claim: Claim = Claim.NONE, *, lease_live: bool = True
+) -> Reason:
+    return decide(table, bytes(frame), claim=claim, lease_live=lease_live).reason
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (b"short", Reason.NOT_CLUSTER),
+        (Ether(dst=BROADCAST, src=CLIENT, type=0x886F) / b"beat", Reason.HEARTBEAT),
+        (to(CLIENT, VMAC) / ip() / TCP(), Reason.SOURCE_VMAC),
+        (to(CLIENT) / ip() / TCP(), Reason.NOT_CLUSTER),
+        (Ether(dst=BROADCAST, src=CLIENT, type=0x1234), Reason.NOT_CLUSTER),
+        (Ether(dst=VMAC, src=CLIENT, type=0x8100) / b"\0\7", Reason.VLAN),
+        (Ether(dst=VMAC, src=CLIENT, type=0x86DD), Reason.ETHERTYPE),
+        (to(VMAC) / ip("10.0.0.99") / TCP(), Reason.NOT_VIP),
+        (to(STATION) / ip("10.0.0.99") / TCP(), Reason.NOT_CLUSTER),
+        (to(BROADCAST) / ip() / TCP(), Reason.GROUP_DESTINATION),
+        (Ether(dst=VMAC, src=CLIENT, type=0x0800) / b"x", Reason.IPV4_MALFORMED),
+        (Ether(dst=STATION, src=CLIENT, type=0x0800) / b"x", Reason.NOT_CLUSTER),
+        (to(VMAC) / ip(proto=6) / b"x", Reason.TCP_MALFORMED),
+        (to(VMAC) / ip(proto=17) / b"x", Reason.UDP_MALFORMED),
+        (to(VMAC) / ip(proto=1) / b"x", Reason.ICMP_MALFORMED),
+        (FRAGMENT, Reason.FRAGMENT),
+        (SYN, Reason.OWNER),
+        (SEGMENT, Reason.OWNER),
+        (QUERY, Reason.OWNER),
+        (PING, Reason.OWNER),
+        (to(STATION) / ip() / TCP(), Reason.OWNER),
+    ],
+)
+def test_a_frame_is_decided(table: FilterTable, frame: Packet | bytes, reason: Reason) -> None:
+    assert reason_for(table, frame) is reason
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (to(BROADCAST) / REQUEST, Reason.ARP_ANSWERED),
+        (to(VMAC) / REQUEST, Reason.ARP_ANSWERED),
+        (Ether(dst=VMAC, src=CLIENT, type=0x0806) / b"x", Reason.ARP_MALFORMED),
+        (Ether(dst=BROADCAST, src=CLIENT, type=0x0806) / b"x", Reason.NOT_CLUSTER),
+        (to(BROADCAST) / ARP(op=1, hwsrc=VMAC, psrc="10.0.0.2"), Reason.ARP_ANNOUNCED),
+        (to(BROADCAST) / ARP(op=1, hwsrc=CLIENT, psrc="10.0.0.2"), Reason.ARP_CONFLICT),
+        (to(BROADCAST) / ARP(op=2, psrc="192.0.2.77", pdst="10.0.0.1"), Reason.ARP_OTHER),
+        (to(VMAC) / ARP(op=1, psrc="192.0.2.77", pdst="10.0.0.99"), Reason.ARP_OTHER),
+        (to(BROADCAST) / ARP(op=1, psrc="192.0.2.77", pdst="10.0.0.99"), Reason.NOT_CLUSTER),
+    ],
+)
+def test_arp_is_decided(table: FilterTable, frame: Packet, reason: Reason) -> None:
+    assert reason_for(table, frame) is reason
+
+
+def test_arp_for_another_hosts_virtual_ip_is_left_to_it(table: FilterTable) -> None:
+    assert reason_for(held(table, TWO), to(BROADCAST) / REQUEST) is Reason.ARP_NOT_OWNER
+
+
+def test_arp_is_answered_by_everybody_while_its_resolver_is_in_doubt(table: FilterTable) -> None:
+    doubtful = dataclasses.replace(table, vips=(Vip(VIP, TWO, everyone_answers=True),))
+    assert reason_for(doubtful, to(BROADCAST) / REQUEST) is Reason.ARP_ANSWERED
+
+
+@pytest.mark.parametrize("frame", [SYN, QUERY, PING, SEGMENT, FRAGMENT, to(BROADCAST) / REQUEST])
+def test_without_a_lease_nothing_new_is_taken(table: FilterTable, frame: Packet) -> None:
+    assert reason_for(table, frame, lease_live=False) is Reason.LEASE_EXPIRED
+
+
+@pytest.mark.parametrize("frame", [SYN, QUERY, PING, SEGMENT])
+def test_another_hosts_bucket_and_nobodys_are_left_alone(table: FilterTable, frame: Packet) -> None:
+    assert reason_for(held(table, TWO), frame) is Reason.NOT_OWNER
+    assert reason_for(held(table, NOBODY), frame) is Reason.DISABLED
+
+
+@pytest.mark.parametrize(
+    ("owner", "marks", "claim", "reason"),
+    [
+        (ONE, Mark.FLAGGED, Claim.NONE, Reason.UNCLAIMED),
+        (ONE, Mark.FLAGGED, Claim.LISTENER, Reason.UNCLAIMED),
+        (ONE, Mark.FLAGGED, Claim.COOKIE, Reason.COOKIE),
+        (ONE, Mark.FLAGGED, Claim.SOCKET, Reason.CLAIMED),
+        (TWO, Mark.FLAGGED, Claim.SOCKET, Reason.CLAIMED),
+        (TWO, Mark.FLAGGED, Claim.COOKIE, Reason.UNCLAIMED),
+        (TWO, Mark.FLAGGED | Mark.EARLIER_HOLDER, Claim.COOKIE, Reason.COOKIE),
+        (TWO, Mark.EARLIER_HOLDER, Claim.SOCKET, Reason.NOT_OWNER),
+    ],
+)
+def test_in_a_flagged_bucket_the_host_whose_socket_claims_a_segment_keeps_it(
+    table: FilterTable, owner: HostIndex, marks: Mark, claim: Claim, reason: Reason
+) -> None:
+    assert reason_for(held(table, owner, marks), SEGMENT, claim) is reason
+
+
+@pytest.mark.parametrize(
+    ("claim", "reason"),
+    [
+        (Claim.NONE, Reason.LEASE_EXPIRED),
+        (Claim.LISTENER, Reason.LEASE_EXPIRED),
+        (Claim.COOKIE, Reason.LEASE_EXPIRED),
+        (Claim.SOCKET, Reason.CLAIMED),
+    ],
+)
+def test_without_a_lease_only_connections_go_on(
+    table: FilterTable, claim: Claim, reason: Reason
+) -> None:
+    for marks in (Mark(0), Mark.FLAGGED):
+        assert reason_for(held(table, ONE, marks), SEGMENT, claim, lease_live=False) is reason
+
+
+@pytest.mark.parametrize("frame", [SYN, QUERY, PING])
+def test_a_flag_does_not_concern_what_opens_a_connection_or_has_none(
+    table: FilterTable, frame: Packet
+) -> None:
+    assert reason_for(held(table, ONE, Mark.FLAGGED), frame) is Reason.OWNER
+    assert reason_for(held(table, TWO, Mark.FLAGGED), frame) is Reason.NOT_OWNER
+
+
+@pytest.mark.parametrize(
+    ("frame", "rule", "affinity", "flow"),
+    [
+        (SYN, 0, Affinity.NONE, (40000, 80, 6)),
+        (QUERY, 1, Affinity.SINGLE, (40000, 53, 17)),
+        (PING, DEFAULT_RULE, Affinity.SINGLE, (0, 0, 1)),
+        (to(VMAC) / ip() / UDP(sport=9, dport=80), DEFAULT_RULE, Affinity.SINGLE, (9, 80, 17)),
+        (to(VMAC) / ip(proto=47) / b"gre", DEFAULT_RULE, Affinity.SINGLE, (0, 0, 47)),
+    ],
+)
+def test_a_packet_is_located_by_its_rule_and_its_affinity(
+    table: FilterTable, frame: Packet, rule: int, affinity: Affinity, flow: tuple[int, int, int]
+) -> None:
+    parsed = parse(bytes(frame))
+    assert isinstance(parsed, Frame)
+    assert isinstance(parsed.payload, IpPacket)
+    client = IpAddress.parse("192.0.2.77")
+    expected = bucket_of(table.key, affinity, Flow(client, *flow))
+    assert locate(table, parsed.payload) == (rule, expected)
+
+
+def test_a_kept_frame_is_addressed_to_the_station_and_otherwise_as_it_came(
+    table: FilterTable,
+) -> None:
+    kept = rewrite(table, bytes(SYN), Verdict(Reason.OWNER))
+    assert kept == Mac.parse(STATION).octets + bytes(SYN)[6:]
+
+
+def test_a_masked_frame_comes_from_the_masked_mac(table: FilterTable) -> None:
+    masking = dataclasses.replace(table, masked_mac=Mac.parse("02:01:0a:00:00:01"))
+    leak = Ether(dst=CLIENT, src=VMAC) / ip() / TCP()
+    clean = Ether(dst=CLIENT, src="02:01:0a:00:00:01") / ip() / TCP()
+    assert rewrite(masking, bytes(leak), Verdict(Reason.GUARD_MASKED)) == bytes(clean)
+
+
+@pytest.mark.parametrize("reason", [Reason.NOT_OWNER, Reason.NOT_CLUSTER])
+def test_a_dropped_or_passed_frame_is_left_as_it_came(table: FilterTable, reason: Reason) -> None:
+    assert rewrite(table, bytes(SYN), Verdict(reason)) == bytes(SYN)
+
+
+def test_an_arp_answer_has_the_vmac_inside_and_the_station_outside(table: FilterTable) -> None:
+    padding = bytes(18)
+    question = bytes(to(BROADCAST) / REQUEST) + padding
+    verdict = decide(table, question, claim=Claim.NONE, lease_live=True)
+    assert verdict.action is Action.ANSWER
+    answer = ARP(op=2, hwsrc=VMAC, psrc="10.0.0.1", hwdst=CLIENT, pdst="192.0.2.77")
+    expected = bytes(Ether(dst=CLIENT, src=STATION) / answer) + padding
+    assert rewrite(table, question, verdict) == expected

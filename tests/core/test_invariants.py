@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guarantees: silent where they hold, and each seen to speak where it is broken."""
+
+import dataclasses
+
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.l2 import ARP, Ether
+
+from wlbs.core.address import IpAddress, Mac
+from wlbs.core.invariants import Guarantee, judge_arp_answers, judge_owners, judge_sources
+from wlbs.core.rules import HostIndex
+from wlbs.core.table import NOBODY, Buckets, FilterTable
+
+VMAC = "02:bf:0a:00:00:01"
+STATION = "52:00:00:00:00:11"
+CLIENT = "52:00:00:00:00:99"
+TO_VMAC = Ether(src=CLIENT, dst=VMAC)
+TO_VIP = IP(src="192.0.2.77", dst="10.0.0.1")
+QUERY = bytes(TO_VMAC / TO_VIP / UDP(sport=40000, dport=53))
+REQUEST = ARP(op=1, hwsrc=CLIENT, psrc="192.0.2.77", pdst="10.0.0.1")
+VIPS = frozenset({IpAddress.parse("10.0.0.1")})
+
+
+def owned_by(table: FilterTable, owner: HostIndex) -> FilterTable:
+    buckets = Buckets(bytes((owner,)) * 4096)
+    return dataclasses.replace(table, buckets=(buckets,) * len(table.buckets))
+
+
+def test_equal_tables_keep_the_law(tables: tuple[FilterTable, ...]) -> None:
+    assert judge_owners(tables, QUERY) == ()
+    assert judge_owners(tables, bytes(TO_VMAC / TO_VIP / TCP(dport=80, flags="S"))) == ()
+    assert judge_owners(tables, bytes(Ether(src=CLIENT, dst="ff:ff:ff:ff:ff:ff") / REQUEST)) == ()
+
+
+def test_two_hosts_that_keep_the_same_flow_break_it(tables: tuple[FilterTable, ...]) -> None:
+    selfish = [owned_by(table, table.own) for table in tables]
+    (violation,) = judge_owners(selfish, QUERY)
+    assert violation.guarantee is Guarantee.ONE_OWNER
+    assert violation.seen == f"kept by hosts [1, 2, 3]: {QUERY.hex()}"
+
+
+def test_a_flow_that_nobody_keeps_breaks_it(tables: tuple[FilterTable, ...]) -> None:
+    shy = [owned_by(table, HostIndex(9)) for table in tables]
+    (violation,) = judge_owners(shy, QUERY)
+    assert violation.guarantee is Guarantee.NO_GAP
+    assert violation.seen == f"kept by nobody: {QUERY.hex()}"
+
+
+def test_later_fragments_and_disabled_rules_are_the_stated_exceptions(
+    tables: tuple[FilterTable, ...],
+) -> None:
+    fragment = bytes(TO_VMAC / IP(src="192.0.2.77", dst="10.0.0.1", frag=1, proto=17) / b"x")
+    assert judge_owners(tables, fragment) == ()
+    assert judge_owners([owned_by(table, NOBODY) for table in tables], QUERY) == ()
+
+
+def test_a_frame_from_the_vmac_is_a_leak() -> None:
+    clean, leak = bytes(Ether(src=STATION) / TO_VIP), bytes(Ether(src=VMAC) / TO_VIP)
+    assert judge_sources(Mac.parse(VMAC), [clean, b"short"]) == ()
+    (violation,) = judge_sources(Mac.parse(VMAC), [clean, leak])
+    assert violation.guarantee is Guarantee.VMAC_HIDDEN
+    assert violation.seen == f"ethertype 0x0800 from {VMAC}"
+
+
+def test_arp_names_the_vmac_inside_and_another_mac_outside() -> None:
+    true = ARP(op=2, hwsrc=VMAC, psrc="10.0.0.1")
+    foreign = ARP(op=2, hwsrc=STATION, psrc="10.0.0.99")
+    good = [
+        b"short",
+        bytes(TO_VMAC / TO_VIP),
+        bytes(Ether(src=CLIENT) / REQUEST),
+        bytes(Ether(src=STATION) / foreign),
+        bytes(Ether(src=STATION) / true),
+    ]
+    assert judge_arp_answers(Mac.parse(VMAC), VIPS, good) == ()
+    bad = [
+        bytes(Ether(src=STATION) / ARP(op=2, hwsrc=STATION, psrc="10.0.0.1")),
+        bytes(Ether(src=VMAC) / true),
+    ]
+    violations = judge_arp_answers(Mac.parse(VMAC), VIPS, bad)
+    assert [each.guarantee for each in violations] == [Guarantee.ARP_TRUE] * 2
+    assert violations[0].seen == f"10.0.0.1 is at {STATION}, said by {STATION}"
+    assert violations[1].seen == f"10.0.0.1 is at {VMAC}, said by {VMAC}"
