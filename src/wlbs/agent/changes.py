@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an agent changes on its host, in order, each change written down before it is made.
+
+The guard comes first, so that no frame of the cluster's leaves unguarded once the virtual IP is
+there; the undo record, read backwards, takes it away last. Knows which settings a cluster needs
+and why. Decides nothing about traffic.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wlbs.config.load import HostSettings
+from wlbs.core.cluster import Cluster, Host
+from wlbs.core.table import FilterTable
+from wlbs.datapath.loader import Datapath
+from wlbs.linux import link, sysctl
+from wlbs.linux.change import (
+    AddressAdded,
+    DatapathPinned,
+    LinkBroughtUp,
+    PromiscuitySet,
+    SysctlSet,
+    UndoRecord,
+)
+from wlbs.linux.error import LinuxError
+from wlbs.linux.instance import Instance
+
+LOOPBACK: Final = "lo"
+
+_AT_LEAST: Final = {
+    # Answer no ARP for what is on another interface: the virtual IP is on lo, XDP answers for it.
+    "arp_ignore": 1,
+    # Name no address of another interface in own ARP requests.
+    "arp_announce": 2,
+    # Loose: a client may be reachable by another interface than the one it is heard on.
+    "rp_filter": 2,
+}
+
+_MPTCP_JOIN: Final = "net/mptcp/allow_join_initial_addr_port"
+"""A further MPTCP subflow to the virtual IP would hash to another host than the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where and as whom an agent serves."""
+
+    cluster: Cluster
+    host: Host
+    settings: HostSettings
+    link: link.Link
+    instance: Instance
+
+
+def make(plan: Plan, table: FilterTable, record: UndoRecord) -> Datapath:
+    """Make every change; whoever calls undoes the record, however far this came."""
+    index = plan.link.index
+    record.add(DatapathPinned(str(plan.instance.pins), plan.link.name, index))
+    datapath = Datapath.load(plan.instance.pins)
+    datapath.install(table)
+    datapath.attach_guard(index, plan.settings.tc)
+    _set_sysctls(plan.link.name, record)
+    _bring_up(LOOPBACK, record)
+    for vip in plan.cluster.vips:
+        record.add(AddressAdded(LOOPBACK, str(vip)))
+        link.add_host_address(LOOPBACK, vip)
+    _bring_up(plan.link.name, record)
+    datapath.attach_ingress(index, plan.settings.xdp, plan.settings.tc)
+    if not plan.link.is_promiscuous:
+        record.add(PromiscuitySet(plan.link.name))
+        link.set_promiscuous(plan.link.name, on=True)
+    return datapath
+
+
+def undo_datapath(change: DatapathPinned, is_there: bool) -> None:  # noqa: FBT001 - a callback
+    """Detach and unpin what `make` loaded, also where loading was cut short."""
+    pins = Path(change.pins)
+    if not pins.exists():
+        return
+    try:
+        if is_there:
+            Datapath.open(pins).detach(change.interface_index)
+    except LinuxError:
+        # Cut short while pinning: what has a pin here is detached by losing it.
+        pass
+    finally:
+        shutil.rmtree(pins, ignore_errors=True)
+    if pins.exists():
+        what = f"{pins} cannot be removed"
+        raise LinuxError(what, f"as root: rm -r {pins}")
+
+
+def _set_sysctls(interface: str, record: UndoRecord) -> None:
+    for setting, least in _AT_LEAST.items():
+        name = f"net/ipv4/conf/{interface}/{setting}"
+        before = sysctl.read(name)
+        if before is not None and int(before) < least:
+            record.add(SysctlSet(name, before))
+            sysctl.write(name, str(least))
+    before = sysctl.read(_MPTCP_JOIN)
+    if before not in {None, "0"}:
+        record.add(SysctlSet(_MPTCP_JOIN, str(before)))
+        sysctl.write(_MPTCP_JOIN, "0")
+
+
+def _bring_up(interface: str, record: UndoRecord) -> None:
+    if not link.find(interface).is_up:
+        # On a loopback interface that was never up the kernel adds this one by itself.
+        held = {str(each.address) for each in link.addresses() if each.interface == interface}
+        brings = "127.0.0.1" if interface == LOOPBACK and "127.0.0.1" not in held else ""
+        record.add(LinkBroughtUp(interface, brings))
+        link.set_up(interface, up=True)

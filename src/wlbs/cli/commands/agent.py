@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`wlbs agent` and `wlbs undo`: serving a cluster, and cleaning up after an agent that died.
+
+Knows the words of the two commands and what they print. Knows nothing of how it is done.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from wlbs.agent import service
+from wlbs.config.load import load
+from wlbs.linux.instance import DEFAULT_NAME, Instance
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--host", metavar="NAME", help="Which host of the cluster this machine is.")
+@click.option("--instance", default=DEFAULT_NAME, show_default=True, help="Name of this agent.")
+def agent(config: Path, host: str | None, instance: str) -> None:
+    """Run this host's agent until it is told to stop.
+
+    Prints `ready` when the host serves. SIGTERM or Ctrl-C stops it and undoes every change.
+    """
+    service.run(load(config), host, Instance(instance), _say, sys.stderr)
+
+
+@click.command()
+@click.option("--instance", default=DEFAULT_NAME, show_default=True, help="Name of the agent.")
+@click.option("--all", "every", is_flag=True, help="Every instance that left something behind.")
+def undo(instance: str, *, every: bool) -> None:
+    """Undo what an agent changed on this host and left behind.
+
+    Refuses while the agent lives. Typing it twice does no harm.
+    """
+    done = service.undo(None if every else (Instance(instance),))
+    for name, lines in done.items():
+        for line in lines:
+            _say(f"{name}: {line}")
+    if not any(done.values()):
+        _say("nothing to undo")
+
+
+def _say(line: str) -> None:
+    click.echo(line)
+    sys.stdout.flush()
