@@ -51,9 +51,14 @@ class PromiscuitySet:
 
 @dataclass(frozen=True, slots=True)
 class LinkBroughtUp:
-    """An interface that was down before."""
+    """An interface that was down before.
+
+    ``brings`` is the address, if any, that the kernel puts on a loopback interface as it comes up
+    for the first time, and leaves there when it goes down.
+    """
 
     interface: str
+    brings: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,20 +208,17 @@ def _undo(change: Change, undo_datapath: DatapathUndo, *, is_here: bool) -> bool
                 return False
             sysctl.write(name, before)
         case AddressAdded(interface, address):
-            parsed = IpAddress.parse(address)
-            if not is_here or not any(
-                each.address == parsed and each.interface == interface for each in link.addresses()
-            ):
-                return False
-            link.remove_host_address(interface, parsed)
+            return is_here and _remove_address(interface, address)
         case PromiscuitySet(interface):
             if interface not in there or not there[interface].is_promiscuous:
                 return False
             link.set_promiscuous(interface, on=False)
-        case LinkBroughtUp(interface):
-            if interface not in there or not there[interface].is_up:
-                return False
-            link.set_up(interface, up=False)
+        case LinkBroughtUp(interface, brings):
+            is_up = interface in there and there[interface].is_up
+            if is_up:
+                link.set_up(interface, up=False)
+            had_brought = is_here and bool(brings) and _remove_address(interface, brings)
+            return is_up or had_brought
         case DatapathPinned(pins, interface, index):
             is_there = interface in there and there[interface].index == index
             existed = Path(pins).exists()
@@ -225,3 +227,13 @@ def _undo(change: Change, undo_datapath: DatapathUndo, *, is_here: bool) -> bool
         case _:
             assert_never(change)
     return True
+
+
+def _remove_address(interface: str, text: str) -> bool:
+    """Remove an address, whatever its prefix; False if it is not there."""
+    address = IpAddress.parse(text)
+    for each in link.addresses():
+        if (each.interface, each.address) == (interface, address):
+            link.remove_address(each)
+            return True
+    return False

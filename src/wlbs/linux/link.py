@@ -101,10 +101,12 @@ def add_host_address(interface: str, address: IpAddress) -> None:
     _change_address("add", interface, address, family=family, prefixlen=bits, scope=SCOPE_HOST)
 
 
-def remove_host_address(interface: str, address: IpAddress) -> None:
-    """Remove what `add_host_address` added; one that is not there is fine."""
-    family, bits = _family(address)
-    _change_address("del", interface, address, family=family, prefixlen=bits)
+def remove_address(held: AddressOnLink) -> None:
+    """Remove an address; one that is not there is fine."""
+    family, _ = _family(held.address)
+    _change_address(
+        "del", held.interface, held.address, family=family, prefixlen=held.prefix_length
+    )
 
 
 def set_up(name: str, *, up: bool) -> None:
