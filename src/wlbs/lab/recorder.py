@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records what happens in a lab from outside: captures, the switch's table, neighbour tables.
+
+Knows Debian's tcpdump, ``bridge monitor`` and ``ip monitor``, and how their output reads. Knows
+nothing of what should be in it.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from wlbs.core.address import IpAddress, Mac
+from wlbs.core.pcap import read_capture
+from wlbs.lab.command import inside, run
+from wlbs.lab.names import BRIDGE, LabNames
+from wlbs.lab.wait import wait_until
+from wlbs.scenario.evidence import BridgeEntry, Direction, NeighbourEntry, SeenFrame
+from wlbs.scenario.topology import SWITCH, Topology
+
+SNAP_SIZE: Final = 128
+"""Ethernet, IPv4 and TCP headers with all options are 134 bytes at most; ours stay below 80."""
+
+QUIET_S: Final = 0.3
+"""A capture is read to its end when its file has not grown for so long."""
+
+_STAMPED: Final = re.compile(r"^\[([^\]]+)\] (.*)$")
+_LOST: Final = re.compile(r"(\d+) packets? dropped")
+_MAC: Final = re.compile(r"^([0-9a-f]{2}(?::[0-9a-f]{2}){5}) dev (\S+)")
+_NEIGHBOUR: Final = re.compile(r"^(\S+) dev \S+ lladdr (\S+)")
+
+
+class Recorder:
+    """Everything that records in one lab, from `start` to `stop`."""
+
+    def __init__(self, names: LabNames, topology: Topology) -> None:
+        """Know where to record; nothing is started yet."""
+        self._names = names
+        self._topology = topology
+        self._folder = names.state / "record"
+        self._running: list[subprocess.Popen[bytes]] = []
+        self.began = 0.0
+        self.lost_count = 0
+
+    def start(self) -> None:
+        """Start every recorder and return when all of them see."""
+        self._folder.mkdir()
+        self.began = time.time()
+        for node in self._topology.nodes:
+            for direction in Direction:
+                self._capture(node.name, direction)
+        self._watch(SWITCH, ("bridge", "-ts", "monitor", "fdb"))
+        for client in self._topology.clients:
+            self._watch(client.name, ("ip", "-ts", "monitor", "neigh"))
+        for node in self._topology.nodes:
+            for direction in Direction:
+                self._wait_listening(self._path(node.name, direction, "log"))
+
+    def stop(self) -> None:
+        """Let the captures catch up, then end every recorder."""
+        captures = sorted(self._folder.glob("*.pcap"))
+        size, since = -1, time.monotonic()
+
+        def quiet() -> bool:
+            nonlocal size, since
+            grown = sum(path.stat().st_size for path in captures)
+            if grown != size:
+                size, since = grown, time.monotonic()
+            return time.monotonic() - since > QUIET_S
+
+        wait_until(quiet, "the captures to come to rest")
+        self.end()
+        for log in sorted(self._folder.glob("*.log")):
+            self.lost_count += sum(int(count) for count in _LOST.findall(log.read_text()))
+
+    def end(self) -> None:
+        """End every recorder at once."""
+        for process in self._running:
+            # The whole session, because nsenter has become the program or is its parent.
+            os.killpg(process.pid, signal.SIGTERM)
+        for process in self._running:
+            process.wait(timeout=5)
+        self._running = []
+
+    def frames(self) -> tuple[SeenFrame, ...]:
+        """Return all captured frames in the order of their time."""
+        found = []
+        for node in self._topology.nodes:
+            for direction in Direction:
+                data = self._path(node.name, direction, "pcap").read_bytes()
+                found += [
+                    SeenFrame(each.at_ns / 1e9 - self.began, node.name, direction, each.data)
+                    for each in read_capture(data)
+                ]
+        return tuple(sorted(found, key=lambda each: each.at_s))
+
+    def bridge_entries(self) -> tuple[BridgeEntry, ...]:
+        """Return every entry the switch learned, and those it holds now."""
+        found = []
+        for at_s, words in self._lines(SWITCH):
+            entry = _MAC.match(words)
+            if entry:
+                found.append(BridgeEntry(at_s, Mac.parse(entry[1]), entry[2]))
+        switch = self._names.namespace(SWITCH)
+        for words in run(inside(switch, "bridge", "fdb", "show", "br", BRIDGE)).splitlines():
+            entry = _MAC.match(words)
+            if entry and "permanent" not in words:
+                now = time.time() - self.began
+                found.append(BridgeEntry(now, Mac.parse(entry[1]), entry[2]))
+        return tuple(found)
+
+    def neighbours(self) -> tuple[NeighbourEntry, ...]:
+        """Return every neighbour entry with a hardware address the clients had."""
+        return tuple(
+            NeighbourEntry(at_s, client.name, IpAddress.parse(entry[1]), Mac.parse(entry[2]))
+            for client in self._topology.clients
+            for at_s, words in self._lines(client.name)
+            if (entry := _NEIGHBOUR.match(words))
+        )
+
+    def captured_size(self, node: str, direction: Direction) -> int:
+        """Return how much has been captured so far at a port."""
+        return self._path(node, direction, "pcap").stat().st_size
+
+    def _wait_listening(self, log: Path) -> None:
+        wait_until(lambda: "listening on" in log.read_text(), f"tcpdump ({log.stem})")
+
+    def _capture(self, node: str, direction: Direction) -> None:
+        words = f"tcpdump -i {node} -Q {direction.value} -s {SNAP_SIZE} -U -B 8192 -n -Z root"
+        target = self._path(node, direction, "pcap")
+        words += f" --immediate-mode --time-stamp-precision nano -w {target}"
+        self._spawn(SWITCH, tuple(words.split()), self._path(node, direction, "log"))
+
+    def _watch(self, node: str, words: tuple[str, ...]) -> None:
+        self._spawn(node, words, self._folder / f"{node}.monitor")
+
+    def _spawn(self, node: str, words: tuple[str, ...], output: Path) -> None:
+        with output.open("wb") as sink:
+            self._running.append(
+                subprocess.Popen(
+                    inside(self._names.namespace(node), *words),
+                    stdin=subprocess.DEVNULL,
+                    stdout=sink,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
+
+    def _lines(self, node: str) -> list[tuple[float, str]]:
+        """Return what a monitor printed: seconds since the beginning, and the words."""
+        found = []
+        for line in (self._folder / f"{node}.monitor").read_text().splitlines():
+            stamped = _STAMPED.match(line)
+            if stamped:
+                at = datetime.fromisoformat(stamped[1]).astimezone().timestamp()
+                found.append((at - self.began, stamped[2]))
+        return found
+
+    def _path(self, node: str, direction: Direction, suffix: str) -> Path:
+        return self._folder / f"{node}-{direction.value}.{suffix}"
