@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs' counters, read by reason.
+
+Knows that each processor counts for itself. Knows nothing of what a reason means.
+"""
+
+from wlbs.core.reason import Reason
+from wlbs.datapath.layout import COUNTER
+from wlbs.linux import libbpf
+
+
+def read_counters(counters_fd: int) -> dict[Reason, int]:
+    """Return how many frames every reason has had since the programs were loaded."""
+    return {reason: read_counter(counters_fd, reason) for reason in Reason}
+
+
+def read_counter(counters_fd: int, reason: Reason) -> int:
+    """Return how many frames one reason has had; 0 if the programs do not know it yet."""
+    size = COUNTER.size * libbpf.possible_cpu_count()
+    value = libbpf.lookup(counters_fd, reason.to_bytes(4, "little"), size)
+    return sum(count for (count,) in COUNTER.iter_unpack(value)) if value else 0

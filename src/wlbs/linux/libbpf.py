@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door to libbpf (``libbpf.so.1``, 1.1 or later): a thin ctypes layer with typed errors.
+
+Knows the calls that the data path makes, and what an operator can do when one is refused. Knows
+nothing of any program or map by name. File descriptors are plain integers; whoever got one closes
+it.
+"""
+
+import ctypes
+import errno
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from wlbs.linux.error import LinuxError, NotSupportedError
+
+LOG_SIZE: Final = 1 << 20
+"""Room for the verifier's words; it truncates what does not fit."""
+LOG_LINES_SHOWN: Final = 6
+
+_POINTER: Final = ctypes.c_void_p
+_U32: Final = ctypes.c_uint32
+_INT: Final = ctypes.c_int
+_TEXT: Final = ctypes.c_char_p
+_SIZE: Final = ctypes.c_size_t
+
+
+class _OpenOptions(ctypes.Structure):
+    """``struct bpf_object_open_opts`` of libbpf 1.1."""
+
+    _fields_ = (
+        ("size", _SIZE),
+        ("object_name", _TEXT),
+        ("relaxed_maps", ctypes.c_bool),
+        ("pin_root_path", _TEXT),
+        ("removed", _U32),
+        ("kconfig", _TEXT),
+        ("btf_custom_path", _TEXT),
+        ("log", _POINTER),
+        ("log_size", _SIZE),
+        ("log_level", _U32),
+    )
+
+
+class _RunOptions(ctypes.Structure):
+    """``struct bpf_test_run_opts``."""
+
+    _fields_ = (
+        ("size", _SIZE),
+        ("data_in", _POINTER),
+        ("data_out", _POINTER),
+        ("data_size_in", _U32),
+        ("data_size_out", _U32),
+        ("ctx_in", _POINTER),
+        ("ctx_out", _POINTER),
+        ("ctx_size_in", _U32),
+        ("ctx_size_out", _U32),
+        ("return_value", _U32),
+        ("repeat", _INT),
+        ("duration_ns", _U32),
+        ("flags", _U32),
+        ("cpu", _U32),
+        ("batch_size", _U32),
+    )
+
+
+class _LinkOptions(ctypes.Structure):
+    """The beginning of ``struct bpf_link_create_opts``; the rest is for other kinds of link."""
+
+    _fields_ = (("size", _SIZE), ("flags", _U32))
+
+
+class _ProgramInfo(ctypes.Structure):
+    """The beginning of ``struct bpf_prog_info``, as far as the name."""
+
+    _fields_ = (
+        ("type", _U32),
+        ("id", _U32),
+        ("tag", ctypes.c_uint8 * 8),
+        ("jited_size", _U32),
+        ("translated_size", _U32),
+        ("jited", ctypes.c_uint64),
+        ("translated", ctypes.c_uint64),
+        ("load_time", ctypes.c_uint64),
+        ("uid", _U32),
+        ("map_count", _U32),
+        ("map_ids", ctypes.c_uint64),
+        ("name", ctypes.c_char * 16),
+    )
+
+
+_SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
+    "libbpf_set_print": (_POINTER, (_POINTER,)),
+    "libbpf_num_possible_cpus": (_INT, ()),
+    "bpf_object__open_file": (_POINTER, (_TEXT, _POINTER)),
+    "bpf_object__load": (_INT, (_POINTER,)),
+    "bpf_object__close": (None, (_POINTER,)),
+    "bpf_object__next_program": (_POINTER, (_POINTER, _POINTER)),
+    "bpf_object__next_map": (_POINTER, (_POINTER, _POINTER)),
+    "bpf_program__name": (_TEXT, (_POINTER,)),
+    "bpf_program__fd": (_INT, (_POINTER,)),
+    "bpf_map__name": (_TEXT, (_POINTER,)),
+    "bpf_map__fd": (_INT, (_POINTER,)),
+    "bpf_map_create": (_INT, (_INT, _TEXT, _U32, _U32, _U32, _POINTER)),
+    "bpf_map_update_elem": (_INT, (_INT, _POINTER, _POINTER, ctypes.c_uint64)),
+    "bpf_map_lookup_elem": (_INT, (_INT, _POINTER, _POINTER)),
+    "bpf_obj_pin": (_INT, (_INT, _TEXT)),
+    "bpf_obj_get": (_INT, (_TEXT,)),
+    "bpf_obj_get_info_by_fd": (_INT, (_INT, _POINTER, _POINTER)),
+    "bpf_prog_get_fd_by_id": (_INT, (_U32,)),
+    "bpf_prog_test_run_opts": (_INT, (_INT, _POINTER)),
+    "bpf_link_create": (_INT, (_INT, _INT, _INT, _POINTER)),
+    "bpf_link_detach": (_INT, (_INT,)),
+    "bpf_xdp_query_id": (_INT, (_INT, _INT, _POINTER)),
+    "bpf_tc_hook_create": (_INT, (_POINTER,)),
+    "bpf_tc_hook_destroy": (_INT, (_POINTER,)),
+    "bpf_tc_attach": (_INT, (_POINTER, _POINTER)),
+    "bpf_tc_detach": (_INT, (_POINTER, _POINTER)),
+    "bpf_tc_query": (_INT, (_POINTER, _POINTER)),
+}
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL("libbpf.so.1", use_errno=True)
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError) as error:
+        what = f"libbpf 1.1 or later cannot be used ({error})"
+        raise LinuxError(what, "install it: apt-get install libbpf1") from error
+    # What libbpf says goes into our errors, not past them onto the operator's terminal.
+    library.libbpf_set_print(None)
+    return library
+
+
+def refused(what: str, number: int) -> LinuxError:
+    """Return the error for a call that failed with this errno."""
+    text = f"{what}: {os.strerror(number)}"
+    if number in {errno.EPERM, errno.EACCES}:
+        return LinuxError(text, "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
+    if number == errno.ENOENT:
+        return LinuxError(text, "start the agent first: nothing is loaded")
+    if number in {errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}:
+        return NotSupportedError(text, "use Linux 6.1 or later on a device that has this feature")
+    return LinuxError(text, "see the kernel's log: dmesg | tail")
+
+
+def call(what: str, name: str, *arguments: object, tolerated: tuple[int, ...] = ()) -> int:
+    """Call a function of libbpf that returns a negative errno when it fails."""
+    result = int(getattr(_library(), name)(*arguments))
+    if result < 0 and -result not in tolerated:
+        raise refused(what, -result)
+    return result
+
+
+class BpfObject:
+    """A compiled object whose programs and maps are in the kernel until ``close``."""
+
+    def __init__(self, path: Path) -> None:
+        """Load everything in the object; LinuxError with the verifier's words if refused."""
+        library = _library()
+        if not path.exists():
+            what = f"{path} is missing"
+            raise LinuxError(what, "build the eBPF programs: make setup")
+        log = ctypes.create_string_buffer(LOG_SIZE)
+        options = _OpenOptions(
+            size=ctypes.sizeof(_OpenOptions),
+            log=ctypes.cast(log, _POINTER),
+            log_size=LOG_SIZE,
+        )
+        self._handle = library.bpf_object__open_file(os.fsencode(path), ctypes.byref(options))
+        if not self._handle:
+            what = f"cannot open {path}"
+            raise refused(what, ctypes.get_errno())
+        result = int(library.bpf_object__load(self._handle))
+        if result < 0:
+            self.close()
+            summary = "; ".join(log.value.decode(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
+            what = f"cannot load {path.name}{': ' if summary else ''}{summary}"
+            raise refused(what, -result)
+
+    def close(self) -> None:
+        """Let go of programs and maps; what is pinned or attached stays."""
+        if self._handle:
+            _library().bpf_object__close(self._handle)
+        self._handle = None
+
+    def programs(self) -> Iterator[tuple[str, int]]:
+        """Yield name and file descriptor of each program."""
+        yield from self._each("program")
+
+    def maps(self) -> Iterator[tuple[str, int]]:
+        """Yield name and file descriptor of each map."""
+        yield from self._each("map")
+
+    def _each(self, kind: str) -> Iterator[tuple[str, int]]:
+        library = _library()
+        step = getattr(library, f"bpf_object__next_{kind}")
+        name, descriptor = (getattr(library, f"bpf_{kind}__{part}") for part in ("name", "fd"))
+        item = step(self._handle, None)
+        while item:
+            yield name(item).decode(), int(descriptor(item))
+            item = step(self._handle, item)
+
+
+def pin(descriptor: int, path: Path) -> None:
+    """Give a program, map or link a name in the BPF file system, so that it outlives us."""
+    call(f"cannot pin {path}", "bpf_obj_pin", descriptor, os.fsencode(path))
+
+
+def open_pinned(path: Path) -> int:
+    """Return a new file descriptor for what is pinned here."""
+    return call(f"cannot open {path}", "bpf_obj_get", os.fsencode(path))
+
+
+def create_array(name: str, value_size: int) -> int:
+    """Create an array map of one entry."""
+    array = 2  # BPF_MAP_TYPE_ARRAY
+    return call(
+        f"cannot create map {name}", "bpf_map_create", array, name.encode(), 4, value_size, 1, None
+    )
+
+
+def update(map_fd: int, key: bytes, value: bytes) -> None:
+    """Write one entry of a map."""
+    call("cannot write a map", "bpf_map_update_elem", map_fd, key, value, 0)
+
+
+def lookup(map_fd: int, key: bytes, value_size: int) -> bytes | None:
+    """Read one entry of a map; None if it has no such entry."""
+    value = ctypes.create_string_buffer(value_size)
+    result = call(
+        "cannot read a map",
+        "bpf_map_lookup_elem",
+        map_fd,
+        key,
+        value,
+        tolerated=(errno.ENOENT,),
+    )
+    return value.raw if result == 0 else None
+
+
+def possible_cpu_count() -> int:
+    """Return how many values an entry of a per-CPU map has."""
+    return call("cannot count the processors", "libbpf_num_possible_cpus")
+
+
+def run(program_fd: int, context: bytes = b"") -> int:
+    """Run a SYSCALL program once and return what it returned."""
+    options = _RunOptions(size=ctypes.sizeof(_RunOptions))
+    buffer = ctypes.create_string_buffer(context, len(context))
+    if context:
+        options.ctx_in = ctypes.cast(buffer, _POINTER)
+        options.ctx_size_in = len(context)
+    call("cannot run a program", "bpf_prog_test_run_opts", program_fd, ctypes.byref(options))
+    return int(options.return_value)
+
+
+class FrameRunner:
+    """Runs one XDP or traffic control program on given frames (``BPF_PROG_TEST_RUN``)."""
+
+    def __init__(self, program_fd: int, size_max: int = 2048) -> None:
+        """Keep the buffers from run to run: a test makes hundreds of thousands."""
+        self._program_fd = program_fd
+        self._size_max = size_max
+        self._out = ctypes.create_string_buffer(size_max)
+        self._options = _RunOptions(
+            size=ctypes.sizeof(_RunOptions), data_out=ctypes.cast(self._out, _POINTER)
+        )
+
+    def run(self, frame: bytes, repeat: int = 1) -> tuple[int, bytes, int]:
+        """Return what the program returned, the frame as it left it, and nanoseconds per run."""
+        options = self._options
+        options.data_in = ctypes.cast(ctypes.c_char_p(frame), _POINTER)
+        options.data_size_in, options.data_size_out = len(frame), self._size_max
+        options.repeat = repeat
+        call(
+            "cannot run a program",
+            "bpf_prog_test_run_opts",
+            self._program_fd,
+            ctypes.byref(options),
+        )
+        return (
+            int(options.return_value),
+            self._out.raw[: options.data_size_out],
+            int(options.duration_ns),
+        )
+
+
+def create_link(program_fd: int, ifindex: int, attach_type: int, flags: int = 0) -> int:
+    """Attach a program to an interface as a link; its descriptor, or a negative errno."""
+    options = _LinkOptions(size=ctypes.sizeof(_LinkOptions), flags=flags)
+    return int(_library().bpf_link_create(program_fd, ifindex, attach_type, ctypes.byref(options)))
+
+
+def detach_link(link_fd: int) -> None:
+    """Detach a link now, whoever else holds it; one that is detached already stays so."""
+    call("cannot detach a link", "bpf_link_detach", link_fd, tolerated=(errno.ENOLINK,))
+
+
+def xdp_program(ifindex: int) -> int | None:
+    """Return the identifier of the XDP program on an interface, or None."""
+    found = _U32(0)
+    call("cannot ask for XDP programs", "bpf_xdp_query_id", ifindex, 0, ctypes.byref(found))
+    return found.value or None
+
+
+def program_name(program_id: int) -> str:
+    """Return the name of a loaded program, for people."""
+    descriptor = call("cannot open a program", "bpf_prog_get_fd_by_id", program_id)
+    info, size = _ProgramInfo(), _U32(ctypes.sizeof(_ProgramInfo))
+    try:
+        call(
+            "cannot ask for a program",
+            "bpf_obj_get_info_by_fd",
+            descriptor,
+            ctypes.byref(info),
+            ctypes.byref(size),
+        )
+    finally:
+        os.close(descriptor)
+    return str(info.name.decode())
