@@ -50,6 +50,11 @@ def log_of(names: LabNames, host: str) -> Path:
     return names.state / f"agent-{host}.log"
 
 
+def configuration_of(names: LabNames, host: str) -> Path:
+    """Return the configuration file of a host's agent."""
+    return names.state / "agents" / host / "wlbs.toml"
+
+
 def _wait_ready(names: LabNames, host: str) -> None:
     log = log_of(names, host)
     # Once it has gone there is nothing to wait for, and its own words say why.
@@ -64,12 +69,11 @@ def _wait_ready(names: LabNames, host: str) -> None:
 
 
 def _write(names: LabNames, topology: Topology, host: str, key: HashKey) -> Path:
-    folder = names.state / "agents" / host
-    folder.mkdir(parents=True, exist_ok=True)
-    key_file = folder / "key"
+    configuration = configuration_of(names, host)
+    configuration.parent.mkdir(parents=True, exist_ok=True)
+    key_file = configuration.with_name("key")
     key_file.touch(mode=0o600)
     key_file.write_text(key.octets.hex() + "\n")
-    configuration = folder / "wlbs.toml"
     configuration.write_text(_text(topology, key_file))
     return configuration
 

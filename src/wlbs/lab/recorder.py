@@ -34,6 +34,13 @@ _MAC: Final = re.compile(r"^([0-9a-f]{2}(?::[0-9a-f]{2}){5}) dev (\S+)")
 _NEIGHBOUR: Final = re.compile(r"^(\S+) dev \S+ lladdr (\S+)")
 
 
+def switch_table(names: LabNames) -> tuple[tuple[Mac, str], ...]:
+    """Return the addresses the switch holds now, each with its port; its own are left out."""
+    words = inside(names.namespace(SWITCH), "bridge", "fdb", "show", "br", BRIDGE)
+    entries = [_MAC.match(line) for line in run(words).splitlines() if "permanent" not in line]
+    return tuple((Mac.parse(entry[1]), entry[2]) for entry in entries if entry)
+
+
 class Recorder:
     """Everything that records in one lab, from `start` to `stop`."""
 
@@ -105,12 +112,8 @@ class Recorder:
             entry = _MAC.match(words)
             if entry:
                 found.append(BridgeEntry(at_s, Mac.parse(entry[1]), entry[2]))
-        switch = self._names.namespace(SWITCH)
-        for words in run(inside(switch, "bridge", "fdb", "show", "br", BRIDGE)).splitlines():
-            entry = _MAC.match(words)
-            if entry and "permanent" not in words:
-                now = time.time() - self.began
-                found.append(BridgeEntry(now, Mac.parse(entry[1]), entry[2]))
+        now = time.time() - self.began
+        found += [BridgeEntry(now, mac, port) for mac, port in switch_table(self._names)]
         return tuple(found)
 
     def neighbours(self) -> tuple[NeighbourEntry, ...]:

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from wlbs.config.load import load
 from wlbs.core.buckets import HashKey
-from wlbs.core.cluster import Cluster, Host, Mode
 from wlbs.core.events import Instant
 from wlbs.core.member import Member
-from wlbs.core.rules import Affinity, HostIndex, PortRule, Protocol
+from wlbs.core.rules import HostIndex
 from wlbs.core.table import Buckets, FilterTable
 from wlbs.datapath.loader import Datapath
+from wlbs.lab.agents import configuration_of
 from wlbs.lab.command import inside, run
 from wlbs.lab.names import NODE_INTERFACE, LabNames
 from wlbs.linux import libbpf
@@ -104,19 +105,9 @@ def _other_key(site: Site) -> dict[str, HashKey]:
 
 def _table(site: Site, own: HostIndex) -> FilterTable:
     """Return the table a host rightly has, from the core's own law."""
-    hosts = site.topology.hosts
-    cluster = Cluster(
-        name="lab",
-        mode=Mode.STEALTH,
-        vips=(site.topology.vip,),
-        hosts=tuple(Host(host.number, host.name, host.address) for host in hosts),
-        rules=(
-            PortRule(80, 80, Protocol.TCP, affinity=Affinity.NONE),
-            PortRule(81, 81, Protocol.TCP, affinity=Affinity.SINGLE),
-        ),
-        key=site.key,
-    )
-    return Member(cluster, own, hosts[own].mac, Instant(0)).table
+    host = site.topology.hosts[own]
+    cluster = load(configuration_of(site.names, host.name)).cluster
+    return Member(cluster, own, host.mac, Instant(0)).table
 
 
 def _install(site: Site, table: FilterTable) -> None:
