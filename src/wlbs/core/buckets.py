@@ -11,7 +11,7 @@ not: docs/decisions/0002 has the measurements.
 """
 
 from dataclasses import dataclass
-from typing import Final, NewType
+from typing import Final, NewType, assert_never
 
 from wlbs.core.address import IpAddress
 from wlbs.core.rules import Affinity
@@ -72,6 +72,8 @@ def message(affinity: Affinity, flow: Flow) -> bytes:
             return flow.client.octets + bytes(_TAIL_SIZE)
         case Affinity.NETWORK:
             return _network(flow.client).octets + bytes(_TAIL_SIZE)
+        case _:
+            assert_never(affinity)
 
 
 def siphash_1_3(key: bytes, data: bytes) -> int:

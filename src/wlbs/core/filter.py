@@ -22,7 +22,7 @@ what belongs to no connection there is dropped in silence, without a reset.
 
 from dataclasses import dataclass
 from enum import IntEnum, unique
-from typing import Final
+from typing import Final, assert_never
 
 from wlbs.core.address import MAC_SIZE
 from wlbs.core.buckets import BucketIndex, Flow, bucket_of
@@ -112,6 +112,8 @@ def rewrite(table: FilterTable, data: bytes, verdict: Verdict) -> bytes:
             return data[:MAC_SIZE] + table.masked_mac.octets + data[2 * MAC_SIZE :]
         case Action.PASS | Action.DROP:
             return data
+        case _:
+            assert_never(verdict.action)
 
 
 def _decide_arp(table: FilterTable, frame: Frame, *, lease_live: bool) -> Verdict:
@@ -214,6 +216,8 @@ def locate(table: FilterTable, packet: Packet) -> tuple[RuleIndex, BucketIndex]:
             rule = find_rule(table.rules, packet.destination, packet.protocol, server_port)
         case IcmpMessage() | None:
             client_port, server_port, rule = 0, 0, DEFAULT_RULE
+        case _:
+            assert_never(packet.transport)
     affinity = Affinity.SINGLE if rule == DEFAULT_RULE else table.rules[rule].affinity
     flow = Flow(packet.source, client_port, server_port, packet.protocol)
     return rule, bucket_of(table.key, affinity, flow)
