@@ -108,14 +108,14 @@ def _check_load_weights(parsed: ParsedDocument, number: int) -> None:
     path = ("rule", number, "load_weights")
     names = tuple(parsed.text(*at) for at in parsed.paths("host", "name"))
     known = tuple(name for name in names if name is not None)
-    if not known or len(known) < len(names):
+    if not known or len(set(known)) < len(names):
         return
     for name in parsed.keys(*path):
         if name not in known:
             parsed.refuse(
                 (*path, name),
                 f"there is no host {show(name)}",
-                nearest(name, tuple(dict.fromkeys(known))),
+                nearest(name, known),
             )
     weights = [parsed.get(*path, name) if name in _table(parsed, *path) else None for name in known]
     if all(weight == 0 for weight in weights):

@@ -14,7 +14,6 @@ from typing import Final
 from wlbs.config.error import Problem
 from wlbs.config.lines import KeyPath, Lines
 
-
 _INTEGER_MAX: Final = (1 << 63) - 1
 """TOML's integers end here; tomllib's do not, and Python refuses to write the longest of them."""
 

@@ -50,15 +50,16 @@ def read_secret(path: Path) -> bytes:
 
 
 def _decode(path: Path, content: bytes, make: str) -> bytes:
+    if len(content) > SIZE_MAX:
+        wrong = f"the key file {path} has more than {SIZE_MAX} bytes"
+        raise SecretError(wrong, make)
     digits = "".join(content.decode("ascii", errors="replace").split())
     try:
         secret = bytes.fromhex(digits)
     except ValueError:
         wrong = f"the key file {path} does not hold hexadecimal digits, two to a byte"
         raise SecretError(wrong, make) from None
-    if len(digits) < DIGIT_COUNT_MIN or len(content) > SIZE_MAX:
+    if len(digits) < DIGIT_COUNT_MIN:
         wrong = f"the key file {path} holds {len(digits)} hexadecimal digits"
-        if len(content) > SIZE_MAX:
-            wrong = f"the key file {path} has more than {SIZE_MAX} bytes"
         raise SecretError(wrong, f"at least {DIGIT_COUNT_MIN} digits are needed: {make}")
     return secret
