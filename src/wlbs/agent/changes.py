@@ -76,19 +76,15 @@ def make(plan: Plan, table: FilterTable, record: UndoRecord) -> Datapath:
 def undo_datapath(change: DatapathPinned, is_there: bool) -> None:  # noqa: FBT001 - a callback
     """Detach and unpin what `make` loaded, also where loading was cut short."""
     pins = Path(change.pins)
-    if not pins.exists():
-        return
-    try:
-        if is_there:
-            Datapath.open(pins).detach(change.interface_index)
-    except LinuxError:
-        # Cut short while pinning: what has a pin here is detached by losing it.
-        pass
-    finally:
-        shutil.rmtree(pins, ignore_errors=True)
-    if pins.exists():
-        what = f"{pins} cannot be removed"
-        raise LinuxError(what, f"as root: rm -r {pins}")
+    if is_there and pins.exists():
+        Datapath.open(pins).remove()
+    # An interface that is gone has taken its filters along, and links end with their last pin;
+    # what loading had staged when it was cut short is attached nowhere.
+    for top in (pins, pins.with_name(f"{pins.name}-staged")):
+        shutil.rmtree(top, ignore_errors=True)
+        if top.exists():
+            what = f"{top} cannot be removed"
+            raise LinuxError(what, f"as root: rm -r {top}")
 
 
 def _set_sysctls(interface: str, record: UndoRecord) -> None:

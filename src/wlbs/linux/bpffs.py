@@ -4,6 +4,8 @@
 Knows where it is and how it is mounted. Knows nothing of what is pinned there.
 """
 
+import fcntl
+import os
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -15,8 +17,17 @@ DIRECTORY: Final = Path("/sys/fs/bpf")
 
 def ensure_mounted() -> None:
     """Mount it where nobody has; systemd does so at boot, and as there it stays mounted."""
-    if _is_mounted():
-        return
+    directory = os.open(DIRECTORY.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # Of several agents that start at once only one may mount: a second mount hides the first.
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        if not _is_mounted():
+            _mount()
+    finally:
+        os.close(directory)
+
+
+def _mount() -> None:
     done = subprocess.run(
         ["mount", "-t", "bpf", "bpf", str(DIRECTORY)],
         check=False,
@@ -26,10 +37,7 @@ def ensure_mounted() -> None:
     )
     if done.returncode != 0:
         what = f"{DIRECTORY} is no BPF file system and cannot be made one: {done.stderr.strip()}"
-        raise LinuxError(
-            what,
-            f"as root: mount -t bpf bpf {DIRECTORY}",
-        )
+        raise LinuxError(what, f"as root: mount -t bpf bpf {DIRECTORY}")
 
 
 def _is_mounted() -> bool:
