@@ -5,6 +5,7 @@ Agents are started as an operator starts them, by their command line, in their h
 Knows the configuration file's form; never asks an agent anything.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,11 @@ READY_S_MAX: Final = 15.0
 _PROGRAM: Final = "from wlbs.cli.main import main; main()"
 """The command `wlbs` of this very installation, whatever is on the PATH."""
 
+_READY: Final = re.compile(r"\bready\b")
+_ENDED: Final = "the agent has ended"
+_SHELL: Final = ("sh", "-c", f'"$@"; echo "{_ENDED} with status $?"', "sh")
+"""Says when a program has ended, so that nobody waits for one that refused to start."""
+
 
 def start_agents(
     names: LabNames, topology: Topology, key: HashKey, other_keys: dict[str, HashKey]
@@ -32,7 +38,7 @@ def start_agents(
         configuration = _write(names, topology, host.name, other_keys.get(host.name, key))
         words = [sys.executable, "-c", _PROGRAM, "agent", str(configuration)]
         words += ["--host", host.name, "--instance", names.instance(host.name)]
-        start(inside(names.namespace(host.name), *words), log_of(names, host.name))
+        start(inside(names.namespace(host.name), *_SHELL, *words), log_of(names, host.name))
     for host in topology.hosts:
         _wait_ready(names, host.name)
 
@@ -57,15 +63,14 @@ def configuration_of(names: LabNames, host: str) -> Path:
 
 def _wait_ready(names: LabNames, host: str) -> None:
     log = log_of(names, host)
-    # Once it has gone there is nothing to wait for, and its own words say why.
     wait_until(
-        lambda: "ready" in log.read_text() or not agent_runs(names, host),
-        f"the agent of {host}; it said: {log.read_text().strip()}",
+        lambda: bool(_READY.search(log.read_text())) or _ENDED in log.read_text(),
+        f"the agent of {host}; its words are in {log}",
         seconds=READY_S_MAX,
     )
-    if "ready" not in log.read_text():
+    if _ENDED in log.read_text():
         said = log.read_text().strip().replace("\n", "; ")
-        raise LinuxError(what=f"the agent of {host} ended: {said}", remedy="mend what it names")
+        raise LinuxError(what=f"the agent of {host} said: {said}", remedy="mend what it names")
 
 
 def _write(names: LabNames, topology: Topology, host: str, key: HashKey) -> Path:

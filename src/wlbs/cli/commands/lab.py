@@ -223,6 +223,7 @@ def _told(report: Report, sabotage: Sabotage) -> str:
         mark = "held  " if each.held else "BROKEN"
         lines.append(f"  {mark} {each.at_s:6.2f} s  {each.what}: {each.seen}")
     repeat = f"wlbs lab run {report.scenario} --seed {report.seed}"
+    repeat += "" if sabotage is NO_SABOTAGE else f" --sabotage {sabotage.name}"
     lines.append("  every expectation held" if report.passed else f"  failed; repeat it: {repeat}")
     return "\n".join(lines)
 
