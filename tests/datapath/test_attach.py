@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs on a real interface: attached, at work, and gone without a trace."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wlbs.core.address import IpAddress, Mac
+from wlbs.core.buckets import BUCKET_COUNT, HashKey
+from wlbs.core.cluster import TcHook, XdpMode
+from wlbs.core.reason import Reason
+from wlbs.core.rules import HostIndex
+from wlbs.core.table import Buckets, FilterTable, Vip
+from wlbs.datapath.loader import Datapath
+from wlbs.linux import namespace
+from wlbs.linux.error import LinuxError
+
+VMAC = Mac.parse("02:bf:0a:00:00:01")
+CLIENT = Mac.parse("02:00:00:00:00:99")
+WAIT_S = 5.0
+
+
+def shell(*words: str) -> str:
+    done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=10)
+    return done.stdout
+
+
+@pytest.fixture
+def interface() -> Iterator[tuple[int, Mac]]:
+    """Yield index and MAC of ``near``, one end of a veth pair in a namespace of its own."""
+    name = f"wlbs-test-{os.getpid()}"
+    namespace.create(name)
+    try:
+        with namespace.entered(name):
+            shell("ip", "link", "add", "near", "type", "veth", "peer", "name", "far")
+            shell("ip", "link", "set", "near", "up")
+            shell("ip", "link", "set", "far", "up")
+            (shown,) = json.loads(shell("ip", "-j", "link", "show", "near"))
+            yield int(shown["ifindex"]), Mac.parse(shown["address"])
+    finally:
+        namespace.remove(name)
+
+
+def own_everything(station_mac: Mac) -> FilterTable:
+    return FilterTable(
+        own=HostIndex(0),
+        vmac=VMAC,
+        station_mac=station_mac,
+        masked_mac=Mac.parse("02:01:0a:00:00:01"),
+        key=HashKey(bytes(16)),
+        vips=(Vip(IpAddress.parse("10.0.0.1"), HostIndex(0)),),
+        rules=(),
+        buckets=(Buckets(bytes(BUCKET_COUNT)),),
+    )
+
+
+def send(interface: str, frame: bytes) -> None:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as packet_socket:
+        packet_socket.bind((interface, 0))
+        packet_socket.send(frame)
+
+
+def wait_for(datapath: Datapath, reason: Reason) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while datapath.counters()[reason] == 0:
+        assert time.monotonic() < deadline, f"no {reason.name} within {WAIT_S} s"
+
+
+@pytest.fixture
+def datapath(pins: Path, interface: tuple[int, Mac]) -> Datapath:
+    loaded = Datapath.load(pins)
+    loaded.install(own_everything(interface[1]))
+    return loaded
+
+
+@pytest.mark.parametrize("hook", list(TcHook))
+@pytest.mark.parametrize("mode", list(XdpMode))
+def test_frames_are_counted_and_detaching_leaves_nothing(
+    datapath: Datapath, interface: tuple[int, Mac], mode: XdpMode, hook: TcHook
+) -> None:
+    ifindex = interface[0]
+    pinned = Datapath.leftovers(datapath.pins)
+    datapath.attach_guard(ifindex, hook)
+    datapath.attach_ingress(ifindex, mode, hook)
+    datapath.attach_ingress(ifindex, mode, hook)  # a second time changes nothing
+    ipv6 = b"\x86\xdd" + bytes(60)
+    send("far", VMAC.octets + CLIENT.octets + ipv6)
+    wait_for(datapath, Reason.ETHERTYPE)
+    send("near", CLIENT.octets + VMAC.octets + ipv6)
+    wait_for(datapath, Reason.GUARD_MASKED)
+    datapath.detach(ifindex)
+    datapath.detach(ifindex)
+    assert Datapath.leftovers(datapath.pins) == pinned
+    assert "prog/xdp" not in shell("ip", "-d", "link", "show", "near")
+    assert "clsact" not in shell("tc", "qdisc", "show", "dev", "near")
+    before = datapath.counters()
+    send("near", CLIENT.octets + VMAC.octets + ipv6)
+    assert datapath.counters() == before
+
+
+def test_a_kept_frame_reaches_the_stack(datapath: Datapath, interface: tuple[int, Mac]) -> None:
+    shell("ip", "link", "set", "lo", "up")
+    shell("ip", "addr", "add", "10.0.0.1/32", "dev", "lo", "scope", "host")
+    shell("ip", "addr", "add", "10.0.0.11/24", "dev", "near")
+    datapath.attach_ingress(interface[0], XdpMode.NATIVE, TcHook.AUTO)
+    datapath.renew_lease(60_000_000_000)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("10.0.0.1", 7))
+        server.settimeout(WAIT_S)
+        # IPv4 from 10.0.0.99, port 9 to port 7, with its header checksum; UDP without one.
+        header = bytes.fromhex("4500001e000000004011666c0a0000630a000001")
+        datagram = bytes.fromhex("00090007000a0000") + b"hi"
+        send("far", VMAC.octets + CLIENT.octets + b"\x08\x00" + header + datagram)
+        assert server.recvfrom(16) == (b"hi", ("10.0.0.99", 9))
+    assert datapath.counters()[Reason.OWNER] == 1
+
+
+def test_a_foreign_xdp_program_is_named_and_left_alone(
+    datapath: Datapath, pins: Path, interface: tuple[int, Mac]
+) -> None:
+    other = Datapath.load(pins.with_name(f"{pins.name}-other"))
+    try:
+        other.attach_ingress(interface[0], XdpMode.GENERIC, TcHook.AUTO)
+        with pytest.raises(LinuxError, match=r"wlbs_filter.*ip link set dev near xdp off"):
+            datapath.attach_ingress(interface[0], XdpMode.NATIVE, TcHook.AUTO)
+    finally:
+        other.remove()
+
+
+def test_the_discipline_of_somebody_else_stays(
+    datapath: Datapath, interface: tuple[int, Mac]
+) -> None:
+    shell("tc", "qdisc", "add", "dev", "near", "clsact")
+    datapath.attach_guard(interface[0], TcHook.CLSACT)
+    datapath.detach(interface[0])
+    assert "clsact" in shell("tc", "qdisc", "show", "dev", "near")
+    assert "bpf" not in shell("tc", "filter", "show", "dev", "near", "egress")
+
+
+def test_a_later_process_takes_over_what_is_pinned(
+    datapath: Datapath, interface: tuple[int, Mac]
+) -> None:
+    datapath.attach_ingress(interface[0], XdpMode.NATIVE, TcHook.CLSACT)
+    datapath.close()
+    later = Datapath.open(datapath.pins)
+    send("far", VMAC.octets + CLIENT.octets + b"\x86\xdd" + bytes(60))
+    wait_for(later, Reason.ETHERTYPE)
+    later.remove()
+    assert Datapath.leftovers(later.pins) == ()
+
+
+def test_opening_what_is_not_there_says_what_to_do(pins: Path) -> None:
+    with pytest.raises(LinuxError, match="start the agent"):
+        Datapath.open(pins)
+
+
+def test_a_lease_ends_by_itself_and_by_word(datapath: Datapath) -> None:
+    assert not datapath.lease_live()
+    datapath.renew_lease(60_000_000_000)
+    assert datapath.lease_live()
+    datapath.end_lease()
+    assert not datapath.lease_live()
+    datapath.renew_lease(50_000_000)
+    deadline = time.monotonic() + WAIT_S
+    while datapath.lease_live():
+        assert time.monotonic() < deadline, "the lease goes on"
