@@ -21,9 +21,6 @@ from wlbs.scenario.topology import Topology
 READY_S_MAX: Final = 15.0
 """Loading and attaching takes well under a second; several agents at once share two cores."""
 
-_PROGRAM: Final = "from wlbs.cli.main import main; main()"
-"""The command `wlbs` of this very installation, whatever is on the PATH."""
-
 _READY: Final = re.compile(r"\bready\b")
 _ENDED: Final = "the agent has ended"
 _SHELL: Final = ("sh", "-c", f'"$@"; echo "{_ENDED} with status $?"', "sh")
@@ -36,7 +33,7 @@ def start_agents(
     """Start every host's agent and return when all are ready; some may be given another key."""
     for host in topology.hosts:
         configuration = _write(names, topology, host.name, other_keys.get(host.name, key))
-        words = [sys.executable, "-c", _PROGRAM, "agent", str(configuration)]
+        words = [sys.executable, "-m", "wlbs", "agent", str(configuration)]
         words += ["--host", host.name, "--instance", names.instance(host.name)]
         start(inside(names.namespace(host.name), *_SHELL, *words), log_of(names, host.name))
     for host in topology.hosts:

@@ -6,9 +6,11 @@ no agent anything.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Final
 
 from wlbs.core.address import IpAddress
@@ -64,16 +66,26 @@ class LabWorld:
 
     def send(self, flows: tuple[PlannedFlow, ...]) -> None:
         """Run one client process per client, all at once."""
+        # One pipe for all: lines below PIPE_BUF are written whole, and no client waits for another.
+        read_end, write_end = os.pipe()
         clients = sorted({flow.client for flow in flows})
-        running = [(client, self._start_client(client, flows)) for client in clients]
-        for client, process in running:
-            assert process.stdout is not None, "started with a pipe"
-            for line in process.stdout:
-                attempt = self._attempt(client, json.loads(line))
-                self._attempts.append(attempt)
-                self._on_attempt(attempt)
-            if process.wait(timeout=SEND_S_MAX) != 0:
-                raise LinuxError(what=f"client {client} failed", remedy="type `wlbs lab sweep`")
+        running = [self._start_client(client, flows, write_end) for client in clients]
+        os.close(write_end)
+        try:
+            with os.fdopen(read_end) as outcomes:
+                for line in outcomes:
+                    attempt = self._attempt(json.loads(line))
+                    self._attempts.append(attempt)
+                    self._on_attempt(attempt)
+        except BaseException:
+            # Interrupted, or a watcher failed: nobody will read what the clients still say.
+            for process in running:
+                process.kill()
+                process.wait()
+            raise
+        statuses = [process.wait(timeout=SEND_S_MAX) for process in running]
+        if any(statuses):
+            raise LinuxError(what="a client of the lab failed", remedy="type `wlbs lab sweep`")
 
     def leak(self, host: str) -> None:
         """Send the frame and wait until it has been captured at the host's port."""
@@ -103,28 +115,24 @@ class LabWorld:
         """End what still records; the lab itself is the sweep's."""
         self._recorder.end()
 
-    def _start_client(self, client: str, flows: tuple[PlannedFlow, ...]) -> subprocess.Popen[str]:
+    def _start_client(
+        self, client: str, flows: tuple[PlannedFlow, ...], output: int
+    ) -> subprocess.Popen[bytes]:
         plan = self._names.state / f"flows-{client}.json"
-        with plan.open("w") as file:
-            for flow in flows:
-                if flow.client == client:
-                    ports = {"source_port": flow.source_port, "server_port": flow.server_port}
-                    words = {"batch": flow.batch, "source": str(flow.source)}
-                    file.write(json.dumps({**words, **ports}) + "\n")
+        own = [flow for flow in flows if flow.client == client]
+        words = [{**asdict(flow), "source": str(flow.source)} for flow in own]
+        plan.write_text("".join(json.dumps(each) + "\n" for each in words))
         program = (sys.executable, "-m", "wlbs.lab.client", str(self._topology.vip))
         with plan.open() as given:
             return subprocess.Popen(
-                inside(self._names.namespace(client), *program),
-                stdin=given,
-                stdout=subprocess.PIPE,
-                text=True,
+                inside(self._names.namespace(client), *program), stdin=given, stdout=output
             )
 
-    def _attempt(self, client: str, outcome: dict[str, str]) -> Attempt:
+    def _attempt(self, outcome: dict[str, str]) -> Attempt:
         return Attempt(
             batch=outcome["batch"],
             at_s=float(outcome["began"]) - self._recorder.began,
-            client=client,
+            client=outcome["client"],
             source=IpAddress.parse(outcome["source"]),
             source_port=int(outcome["source_port"]),
             server_port=int(outcome["server_port"]),
