@@ -4,9 +4,11 @@
 import json
 import os
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,9 @@ from wlbs.core.buckets import BUCKET_COUNT, HashKey
 from wlbs.core.cluster import TcHook, XdpMode
 from wlbs.core.reason import Reason
 from wlbs.core.rules import HostIndex
-from wlbs.core.table import Buckets, FilterTable, Vip
+from wlbs.core.table import Buckets, FilterTable, Mark, Vip
 from wlbs.datapath.loader import Datapath
-from wlbs.linux import namespace
+from wlbs.linux import libbpf, namespace
 from wlbs.linux.error import LinuxError
 
 VMAC = Mac.parse("02:bf:0a:00:00:01")
@@ -170,3 +172,37 @@ def test_a_lease_ends_by_itself_and_by_word(datapath: Datapath) -> None:
     deadline = time.monotonic() + WAIT_S
     while datapath.lease_live():
         assert time.monotonic() < deadline, "the lease goes on"
+
+
+def segment(client: tuple[str, int], server_port: int, flags: int) -> bytes:
+    """Return a TCP segment from a client to the virtual IP."""
+    source, port = IpAddress.parse(client[0]).v4, client[1]
+    ip = struct.pack("!BBHHHBBHII", 0x45, 0, 40, 0, 0, 64, 6, 0, source, 0x0A000001)
+    tcp = struct.pack("!HHIIBBHHH", port, server_port, 1, 1, 5 << 4, flags, 1024, 0, 0)
+    return VMAC.octets + CLIENT.octets + b"\x08\x00" + ip + tcp
+
+
+def test_sockets_claim_segments_of_their_own_connection_only(datapath: Datapath) -> None:
+    shell("ip", "link", "set", "lo", "up")
+    shell("ip", "addr", "add", "10.0.0.1/32", "dev", "lo", "scope", "host")
+    runner = libbpf.FrameRunner(datapath.descriptor("wlbs_filter"))
+    ack = 0x10
+
+    def reason(frame: bytes) -> Reason:
+        before = datapath.counters()
+        runner.run(frame)
+        (changed,) = (each for each, count in datapath.counters().items() if count > before[each])
+        return changed
+
+    flagged = Buckets(bytes(BUCKET_COUNT), bytes((Mark.FLAGGED,)) * BUCKET_COUNT)
+    table = replace(own_everything(CLIENT), buckets=(flagged,))
+    with socket.create_server(("10.0.0.1", 80)), socket.create_connection(("10.0.0.1", 80)) as end:
+        client = ("10.0.0.1", int(end.getsockname()[1]))
+        assert reason(segment(client, 80, ack)) is Reason.CLAIMED
+        assert reason(segment(("10.0.0.99", client[1]), 80, ack)) is Reason.LEASE_EXPIRED
+        datapath.install(table)
+        datapath.renew_lease(60_000_000_000)
+        assert reason(segment(client, 80, ack)) is Reason.CLAIMED
+        assert reason(segment(("10.0.0.99", client[1]), 80, ack)) is Reason.UNCLAIMED
+        assert reason(segment(client, 81, ack)) is Reason.UNCLAIMED
+        assert reason(segment(("10.0.0.99", 9), 80, 0x02)) is Reason.OWNER
