@@ -17,4 +17,4 @@ class LinuxError(Exception):
 
 
 class NotSupportedError(LinuxError):
-    """This kernel or driver does not have a feature: found by trying, never by its version."""
+    """The kernel or driver does not have a feature: found by trying, never by its version."""
