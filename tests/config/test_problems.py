@@ -196,6 +196,13 @@ def test_a_wrong_key_invents_no_problem_elsewhere(write: Write, good: str) -> No
         assert len(found) == 1, (before, after, found)
 
 
+def test_a_refused_protocol_invents_no_overlap(write: Write, good: str) -> None:
+    """The second rule is apart by protocol, which a default in its place would hide."""
+    text = good.replace('protocol = "tcp"', 'protocol = "tpc"')
+    (problem,) = problems(write(f'{text}[[rule]]\nports = 80\nprotocol = "udp"\n'))
+    assert problem.where == "rule 1, protocol"
+
+
 def test_a_list_of_virtual_ips_that_is_none_leaves_rules_alone(write: Write, good: str) -> None:
     start, end = good.index("virtual_ips"), good.index("key_file")
     found = problems(write(f"{good[:start]}virtual_ips = 5\n{good[end:]}"))

@@ -167,7 +167,7 @@ class _Scanner:
         return True
 
     def _line(self) -> int:
-        return bisect_right(self._newlines, self._at - 1) + 1
+        return bisect_right(self._newlines, self._at) + 1
 
 
 def _unquote(quoted: str) -> str:
