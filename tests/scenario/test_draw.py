@@ -29,6 +29,12 @@ def test_no_two_flows_share_a_source() -> None:
         assert flows != draw_flows(8, step, topology)
 
 
+def test_no_port_is_used_twice_in_a_run() -> None:
+    first = draw_flows(7, BY_PORTS, Topology())
+    second = draw_flows(7, BY_ADDRESSES, Topology(), len(first))
+    assert not {flow.source_port for flow in first} & {flow.source_port for flow in second}
+
+
 def test_addresses_are_those_behind_the_clients() -> None:
     topology = Topology()
     flows = draw_flows(7, BY_ADDRESSES, topology)

@@ -18,7 +18,7 @@ from wlbs.lab.wait import wait_until
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.topology import Topology
 
-READY_S_MAX: Final = 15.0
+READY_S_MAX: Final = 30.0
 """Loading and attaching takes well under a second; several agents at once share two cores."""
 
 _READY: Final = re.compile(r"\bready\b")

@@ -14,7 +14,7 @@ POLL_S: Final = 0.02
 """Short against everything waited for (processes start in 50 ms and more), cheap in CPU time."""
 
 
-def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = 30.0) -> None:
     """Return once the condition holds; LinuxError naming it if it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -37,10 +37,16 @@ def draw_key(seed: int, purpose: str = "key") -> HashKey:
     return HashKey(_stream(seed, purpose, KEY_SIZE))
 
 
-def draw_flows(seed: int, step: SendFlows, topology: Topology) -> tuple[PlannedFlow, ...]:
-    """Return the flows of a step, the clients taking turns."""
+def draw_flows(
+    seed: int, step: SendFlows, topology: Topology, drawn_count: int = 0
+) -> tuple[PlannedFlow, ...]:
+    """Return the flows of a step, the clients taking turns.
+
+    ``drawn_count`` flows were drawn before in this run; no source port is used twice.
+    """
     clients = topology.clients
-    ports = _shuffled(seed, "ports " + step.batch, range(FIRST_PORT, LAST_PORT + 1))
+    ports = _shuffled(seed, "ports", range(FIRST_PORT, LAST_PORT + 1))[drawn_count:]
+    assert step.count <= len(ports), f"{drawn_count} + {step.count} flows need more ports"
     flows = []
     for index in range(step.count):
         client = clients[index % len(clients)]

@@ -19,11 +19,13 @@ def run(
 ) -> Report:
     """Carry out every step and judge what was observed; ``on_step`` hears of each step first."""
     world.begin(scenario.topology, draw_key(seed))
+    drawn_count = 0
     for step in scenario.steps:
         on_step(step)
         match step:
             case SendFlows():
-                world.send(draw_flows(seed, step, scenario.topology))
+                world.send(draw_flows(seed, step, scenario.topology, drawn_count))
+                drawn_count += step.count
             case Leak():
                 world.leak(step.host)
             case _:

@@ -143,6 +143,10 @@ class Screen:
         self._progress.attempt(attempt)
         self._draw(is_due=False)
 
+    def finish(self) -> None:
+        """Show the last answers; the switch is gone, its table stays as it was last read."""
+        self._live.update(drawing(self._progress, self._table), refresh=True)
+
     def _draw(self, *, is_due: bool) -> None:
         now = time.monotonic()
         if now - self._read_at > TABLE_S:
@@ -182,7 +186,9 @@ def _shown_live(seed: int) -> Report:
     with Live(drawing(progress, "(empty)"), auto_refresh=False) as live:
         screen = Screen(live, progress)
         watch = Watch(screen.step, screen.attempt)
-        return run_in_lab(scenario, seed, lab_of_this_process(), watch=watch)
+        report = run_in_lab(scenario, seed, lab_of_this_process(), watch=watch)
+        screen.finish()
+        return report
 
 
 def _summary(report: Report) -> str:
