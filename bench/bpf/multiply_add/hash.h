@@ -6,15 +6,14 @@
 #ifndef WLBS_HASH_H
 #define WLBS_HASH_H
 
-#include "kernel.h"
+#include "filter.h"
 
-static __always_inline u64 flow_hash(const u64 key[2], u64 high, u64 low, u64 tail)
+static __always_inline u64 v4_flow_hash(const struct hash_key *key, u64 low, u64 tail)
 {
-	u64 sum = (high ^ key[0]) * (key[1] | 1);
+	u64 sum = (low ^ key->words[1]) * (key->words[0] | 1);
 
-	sum += (low ^ key[1]) * (key[0] | 1);
 	sum += tail * 0x9e3779b97f4a7c15ULL;
-	return (sum ^ sum >> 32) * (key[0] | 1);
+	return (sum ^ sum >> 32) * (key->words[0] | 1);
 }
 
 #endif

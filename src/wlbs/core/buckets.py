@@ -78,22 +78,29 @@ def message(affinity: Affinity, flow: Flow) -> bytes:
 
 def siphash_1_3(key: bytes, data: bytes) -> int:
     """Return SipHash-1-3 of any bytes: one round for each word, three to finish."""
+    whole_size = len(data) // 8 * 8
+    v0, v1, v2, v3 = siphash_start(key, data[:whole_size])
+    last = int.from_bytes(data[whole_size:], "little") | (len(data) & 0xFF) << 56
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3 ^ last)
+    v0, v2 = v0 ^ last, v2 ^ 0xFF
+    for _ in range(3):
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    return v0 ^ v1 ^ v2 ^ v3
+
+
+def siphash_start(key: bytes, words: bytes) -> tuple[int, int, int, int]:
+    """Return the hash's state once it has taken in these whole words."""
     k0 = int.from_bytes(key[:8], "little")
     k1 = int.from_bytes(key[8:], "little")
     v0 = k0 ^ 0x736F6D6570736575
     v1 = k1 ^ 0x646F72616E646F6D
     v2 = k0 ^ 0x6C7967656E657261
     v3 = k1 ^ 0x7465646279746573
-    whole_size = len(data) // 8 * 8
-    words = [int.from_bytes(data[at : at + 8], "little") for at in range(0, whole_size, 8)]
-    last = int.from_bytes(data[whole_size:], "little") | (len(data) & 0xFF) << 56
-    for word in (*words, last):
+    for at in range(0, len(words), 8):
+        word = int.from_bytes(words[at : at + 8], "little")
         v0, v1, v2, v3 = _round(v0, v1, v2, v3 ^ word)
         v0 ^= word
-    v2 ^= 0xFF
-    for _ in range(3):
-        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
-    return v0 ^ v1 ^ v2 ^ v3
+    return v0, v1, v2, v3
 
 
 def _round(v0: int, v1: int, v2: int, v3: int) -> tuple[int, int, int, int]:

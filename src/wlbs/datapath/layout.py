@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wlbs.core.address import IpAddress, Mac
-from wlbs.core.buckets import BUCKET_COUNT
+from wlbs.core.buckets import BUCKET_COUNT, siphash_start
 from wlbs.core.frame import IpProtocol
 from wlbs.core.rules import DEFAULT_RULE, RULE_COUNT_MAX, Affinity, PortRule
 from wlbs.core.table import NOBODY, VIP_COUNT_MAX, FilterTable, Vip
@@ -26,9 +26,9 @@ VIP_SLOT_SHIFT: Final = 24
 PORT_PAGE_COUNT: Final = 192
 PORT_PAGE_SIZE: Final = 256
 
-HEAD: Final = struct.Struct("<QQQ16sIHBx")
-"""VMAC, station MAC, masked MAC, hash key, multiplier, VLAN (reserved), own index."""
-VIP_SLOT: Final = struct.Struct("<16sBBBB")
+HEAD: Final = struct.Struct("<QQQ16s4QIHBx")
+"""VMAC, station MAC, masked MAC, hash key, its IPv4 state, multiplier, VLAN (reserved), own."""
+VIP_SLOT: Final = struct.Struct("<16sBBB5x")
 RULE_SLOT: Final = struct.Struct("<BBxx")
 LEASE: Final = struct.Struct("<QQQQ")
 LEASE_REQUEST: Final = struct.Struct("<Q")
@@ -73,6 +73,7 @@ def encode(table: FilterTable) -> bytes:
         _mac_word(table.station_mac),
         _mac_word(table.masked_mac),
         table.key.octets,
+        *siphash_start(table.key.octets, bytes(8)),
         multiplier,
         0,
         table.own,
@@ -161,7 +162,6 @@ def _vip_slots(vips: tuple[Vip, ...], multiplier: int) -> bytes:
             slots,
             vip_slot(vip.address, multiplier) * VIP_SLOT.size,
             vip.address.octets,
-            1,
             index,
             vip.resolver,
             vip.everyone_answers,

@@ -59,18 +59,25 @@ enum reason {
 enum affinity { AFFINITY_NONE = 0, AFFINITY_SINGLE = 1, AFFINITY_NETWORK = 2 };
 enum mark { MARK_FLAGGED = 1, MARK_EARLIER_HOLDER = 2 };
 
+/* An empty slot has the address ::, which no VIP has. */
 struct vip_slot {
-	u32 address[4]; /* network order, IPv4 mapped into IPv6 */
-	u8 is_used;
+	u64 address[2]; /* the octets in network order, IPv4 mapped into IPv6 */
 	u8 index;
 	u8 resolver;
 	u8 everyone_answers;
+	u8 reserved[5];
 };
 
 struct rule_slot {
 	u8 affinity;
 	u8 mode;
 	u8 reserved[2];
+};
+
+/* The key, and the hash's state once it has taken in the first word of a mapped IPv4 address. */
+struct hash_key {
+	u64 words[2];
+	u64 v4_state[4];
 };
 
 struct bucket {
@@ -83,7 +90,7 @@ struct filter_table {
 	u64 vmac;
 	u64 station_mac;
 	u64 masked_mac;
-	u64 key[2];
+	struct hash_key key;
 	u32 vip_multiplier;
 	u16 vlan; /* reserved */
 	u8 own;
@@ -97,12 +104,12 @@ struct filter_table {
 	struct bucket buckets[RULE_COUNT_MAX + 1][BUCKET_COUNT];
 };
 
-_Static_assert(sizeof(struct vip_slot) == 20, "no padding in a VIP");
+_Static_assert(sizeof(struct vip_slot) == 24, "no padding in a VIP");
 _Static_assert(sizeof(struct rule_slot) == 4, "no padding in a rule");
 _Static_assert(sizeof(struct bucket) == 2, "no padding in a bucket");
-_Static_assert(__builtin_offsetof(struct filter_table, station_macs) == 48, "no padding before");
+_Static_assert(__builtin_offsetof(struct filter_table, station_macs) == 80, "no padding before");
 _Static_assert(sizeof(struct filter_table) ==
-		       48 + 8 * HOST_COUNT_MAX + 20 * VIP_SLOT_COUNT + 4 * (RULE_COUNT_MAX + 1) +
+		       80 + 8 * HOST_COUNT_MAX + 24 * VIP_SLOT_COUNT + 4 * (RULE_COUNT_MAX + 1) +
 			       4 + 2 * VIP_COUNT_MAX * 2 * PORT_PAGE_SIZE +
 			       PORT_PAGE_COUNT * PORT_PAGE_SIZE +
 			       2 * (RULE_COUNT_MAX + 1) * BUCKET_COUNT,

@@ -7,7 +7,7 @@
 #ifndef WLBS_HASH_H
 #define WLBS_HASH_H
 
-#include "kernel.h"
+#include "filter.h"
 
 #define HASH_MESSAGE_SIZE 23ULL
 
@@ -41,17 +41,19 @@ static __always_inline void sip_word(struct sip *s, u64 word)
 	s->v0 ^= word;
 }
 
-/* The client's address as two words, and the tail: its port, ours, the protocol. */
-static __always_inline u64 flow_hash(const u64 key[2], u64 high, u64 low, u64 tail)
+/*
+ * The second word of a mapped IPv4 address, and the tail: its port, ours, the protocol. The first
+ * word is zero for every such address, so user space has taken it in once for all.
+ */
+static __always_inline u64 v4_flow_hash(const struct hash_key *key, u64 low, u64 tail)
 {
 	struct sip s = {
-		.v0 = key[0] ^ 0x736f6d6570736575ULL,
-		.v1 = key[1] ^ 0x646f72616e646f6dULL,
-		.v2 = key[0] ^ 0x6c7967656e657261ULL,
-		.v3 = key[1] ^ 0x7465646279746573ULL,
+		.v0 = key->v4_state[0],
+		.v1 = key->v4_state[1],
+		.v2 = key->v4_state[2],
+		.v3 = key->v4_state[3],
 	};
 
-	sip_word(&s, high);
 	sip_word(&s, low);
 	sip_word(&s, tail | HASH_MESSAGE_SIZE << 56);
 	s.v2 ^= 0xff;

@@ -55,7 +55,7 @@ static __always_inline u32 find_bucket(const struct filter_table *table, u8 affi
 	if (affinity == AFFINITY_NONE)
 		tail = packet->source_port | (u64)packet->destination_port << 16 |
 		       (u64)packet->protocol << 32;
-	return flow_hash(table->key, 0, 0xffff0000ULL | (u64)client << 32, tail) >> BUCKET_SHIFT;
+	return v4_flow_hash(&table->key, 0xffff0000ULL | (u64)client << 32, tail) >> BUCKET_SHIFT;
 }
 
 static __always_inline enum reason judge_claim(struct xdp_md *ctx, const struct packet *packet,

@@ -80,8 +80,7 @@ static __always_inline const struct vip_slot *find_vip(const struct filter_table
 	u32 at = (v4 ^ mapped) * table->vip_multiplier >> VIP_SLOT_SHIFT;
 	const struct vip_slot *slot = &table->vips[at & (VIP_SLOT_COUNT - 1)];
 
-	if (slot->address[3] != v4 || slot->address[2] != mapped || slot->address[1] ||
-	    slot->address[0] || !slot->is_used)
+	if (slot->address[1] != (mapped | (u64)v4 << 32) || slot->address[0])
 		return 0;
 	return slot;
 }
