@@ -186,7 +186,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
             if process.poll() is None:
                 process.kill()
             process.wait(DEADLINE_S)
-        site.ask("undo")
+        if site.instance.record.exists():
+            site.ask("undo")
         namespace.remove(site.name)
 
 
@@ -257,7 +258,7 @@ def test_killed_at_any_moment_it_is_undone(site: Site, line_count: int) -> None:
     undone = site.ask("undo")
     assert undone.returncode == 0, undone.stderr
     assert site.observe() == before
-    assert site.ask("undo").stdout == "nothing to undo\n"
+    assert site.ask("undo").stdout == f"{site.name}: nothing to undo\n"
 
 
 def test_killed_while_serving_it_is_undone_or_taken_over(site: Site) -> None:
@@ -279,6 +280,7 @@ def test_nothing_is_undone_while_the_agent_lives(site: Site) -> None:
     refused = site.ask("undo")
     assert refused.returncode == 3
     assert f"process {process.pid}" in refused.stderr
+    assert f"{site.name}: lives, left alone" in site.wlbs("undo", "--all").stdout
     assert json.loads(site.ask("query", "--json").stdout)["lease_live"]
 
 
@@ -300,6 +302,34 @@ def test_a_virtual_ip_held_elsewhere_is_refused_with_its_interface(site: Site) -
     assert "198.51.100.100 is on far" in refused.stderr
     assert "ip address del 198.51.100.100/24 dev far" in refused.stderr
     assert site.observe() == before
+
+
+def test_a_program_that_keeps_virtual_ips_is_named(site: Site) -> None:
+    site.run("ip", "address", "add", "198.51.100.100/32", "dev", "eth0")
+    program = site.folder / "keepalived"
+    shutil.copy("/bin/sleep", program)
+    keeper = subprocess.Popen(site.inside(str(program), "60"))
+    try:
+        comm = Path(f"/proc/{keeper.pid}/comm")
+        wait_until(lambda: comm.read_text() == "keepalived\n", "the program")
+        refused = site.ask("agent", str(site.configuration))
+    finally:
+        keeper.kill()
+        keeper.wait(DEADLINE_S)
+    assert refused.returncode == 3
+    assert f"keepalived (process {keeper.pid})" in refused.stderr
+
+
+def test_ports_without_a_listener_or_with_translation_are_named(site: Site) -> None:
+    if shutil.which("nft"):
+        site.run("nft", "add table ip t")
+        site.run("nft", "add chain ip t c { type nat hook prerouting priority -100; }")
+        site.run("nft", "add rule ip t c tcp dport 80 dnat to 198.51.100.9:8080")
+    site.ready_agent()
+    said = (site.folder / "out").read_text()
+    assert "warning: nobody listens on TCP port 80 of 198.51.100.100" in said
+    if shutil.which("nft"):
+        assert "translates (DNAT) port 80" in said
 
 
 def test_a_machine_that_is_no_host_is_told_so(site: Site) -> None:

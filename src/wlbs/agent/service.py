@@ -21,8 +21,8 @@ from wlbs.linux import bpffs, link, namespace
 from wlbs.linux.change import DatapathPinned, UndoRecord
 from wlbs.linux.clock import now
 from wlbs.linux.error import LinuxError
-from wlbs.linux.instance import Instance, interface_lock, recorded
-from wlbs.linux.lock import Lock
+from wlbs.linux.instance import Instance, interface_lock
+from wlbs.linux.lock import Lock, LockedError
 from wlbs.linux.notify import notify
 
 Say = Callable[[str], None]
@@ -54,20 +54,28 @@ def run(
             interface.release()
 
 
-def undo(instances: tuple[Instance, ...] | None) -> dict[str, tuple[str, ...]]:
-    """Undo what dead agents left, None for all; return what was done by instance name."""
+def undo(instances: tuple[Instance, ...], say: Say, *, skip_living: bool) -> None:
+    """Undo what dead agents left, saying each step; LinuxError if one lives or resists.
+
+    With ``skip_living`` those that live are no error: they have left nothing behind yet.
+    """
     preflight.require_privileges()
-    done, failures = {}, []
-    for instance in recorded() if instances is None else instances:
+    failures = []
+    for instance in instances:
         try:
             with _locked(instance):
-                done[instance.name] = leave_behind(instance)
+                done = leave_behind(instance)
         except LinuxError as error:
-            failures.append(error)
+            if skip_living and isinstance(error, LockedError):
+                say(f"{instance.name}: lives, left alone")
+            else:
+                failures.append(error)
+        else:
+            for line in done or ("nothing to undo",):
+                say(f"{instance.name}: {line}")
     if failures:
         what = "; ".join(error.what for error in failures)
         raise LinuxError(what, "; ".join(dict.fromkeys(error.remedy for error in failures)))
-    return done
 
 
 def leave_behind(instance: Instance) -> tuple[str, ...]:

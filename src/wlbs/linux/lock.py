@@ -8,8 +8,12 @@ protects; the caller names that.
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
 from wlbs.linux.error import LinuxError
+
+_TRIES_MAX: Final = 100
+"""Each try fails only if a holder let go in just that moment."""
 
 
 class LockedError(LinuxError):
@@ -28,7 +32,7 @@ class Lock:
     def take(cls, path: Path, subject: str) -> "Lock":
         """Take the lock or raise `LockedError` that names the subject and the holder's pid."""
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        while True:
+        for _ in range(_TRIES_MAX):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -42,11 +46,12 @@ class Lock:
                 ) from None
             # A holder that lets go removes the file: then this lock is on a name nobody sees.
             if _is(path, descriptor):
-                break
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+                return cls(path, descriptor)
             os.close(descriptor)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
-        return cls(path, descriptor)
+        what = f"{path} changes hands too fast to be taken"
+        raise LockedError(what, "see which agents are started over and over: ps -C wlbs")
 
     def release(self) -> None:
         """Remove the file and let go; once."""

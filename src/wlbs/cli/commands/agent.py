@@ -11,7 +11,7 @@ import click
 
 from wlbs.agent import service
 from wlbs.config.load import load
-from wlbs.linux.instance import DEFAULT_NAME, Instance
+from wlbs.linux.instance import DEFAULT_NAME, Instance, recorded
 
 
 @click.command()
@@ -34,12 +34,10 @@ def undo(instance: str, *, every: bool) -> None:
 
     Refuses while the agent lives. Typing it twice does no harm.
     """
-    done = service.undo(None if every else (Instance(instance),))
-    for name, lines in done.items():
-        for line in lines:
-            _say(f"{name}: {line}")
-    if not any(done.values()):
+    instances = recorded() if every else (Instance(instance),)
+    if not instances:
         _say("nothing to undo")
+    service.undo(instances, _say, skip_living=every)
 
 
 def _say(line: str) -> None:
