@@ -66,6 +66,7 @@ class Datapath:
             raise LinuxError(what, f"run as root, with {bpffs.DIRECTORY} writable") from error
         finally:
             loaded.close()
+            shutil.rmtree(staged, ignore_errors=True)  # renamed by now, unless something failed
         return cls.open(pins)
 
     @classmethod
