@@ -78,10 +78,8 @@ def example(primary: IpAddress, host_count: int) -> str:
 
 def _beside(primary: IpAddress, number: int) -> IpAddress:
     """Return another address of the primary's /24, neither its first nor its last."""
-    last_octet = primary.v4 & _OCTET_MASK
-    others = [octet for octet in range(1, _LAST_OCTET_MAX + 1) if octet != last_octet]
-    above_count = sum(octet > last_octet for octet in others)
-    chosen = (others[len(others) - above_count :] + others)[number - 1]
+    # Counting on from the primary; there are fewer hosts than octets, so it never comes back to it.
+    chosen = ((primary.v4 & _OCTET_MASK) + number - 1) % _LAST_OCTET_MAX + 1
     return IpAddress.from_v4(primary.v4 & ~_OCTET_MASK | chosen)
 
 
