@@ -206,3 +206,53 @@ def test_sockets_claim_segments_of_their_own_connection_only(datapath: Datapath)
         assert reason(segment(("10.0.0.99", client[1]), 80, ack)) is Reason.UNCLAIMED
         assert reason(segment(client, 81, ack)) is Reason.UNCLAIMED
         assert reason(segment(("10.0.0.99", 9), 80, 0x02)) is Reason.OWNER
+
+
+def test_a_cookie_of_this_host_is_known_again(
+    datapath: Datapath, interface: tuple[int, Mac]
+) -> None:
+    shell("ip", "link", "set", "lo", "up")
+    shell("ip", "addr", "add", "10.0.0.1/32", "dev", "lo", "scope", "host")
+    shell("ip", "addr", "add", "10.0.0.11/24", "dev", "near")
+    shell("ip", "neigh", "add", "10.0.0.99", "lladdr", str(CLIENT), "dev", "near")
+    shell("sysctl", "-qw", "net.ipv4.tcp_syncookies=2")  # always, not only in need
+    datapath.attach_ingress(interface[0], XdpMode.NATIVE, TcHook.AUTO)
+    datapath.renew_lease(60_000_000_000)
+    client = ("10.0.0.99", 40000)
+    with (
+        socket.create_server(("10.0.0.1", 80)),
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as far,
+    ):
+        far.bind(("far", 0x0800))
+        far.settimeout(WAIT_S)
+        far.send(with_checksums(segment(client, 80, 0x02)))
+        answer = far.recv(2048)
+        while answer[34:36] != (80).to_bytes(2, "big"):
+            answer = far.recv(2048)
+        cookie = int.from_bytes(answer[38:42], "big")
+        flagged = Buckets(bytes(BUCKET_COUNT), bytes((Mark.FLAGGED,)) * BUCKET_COUNT)
+        datapath.install(replace(own_everything(interface[1]), buckets=(flagged,)))
+        runner = libbpf.FrameRunner(datapath.descriptor("wlbs_filter"))
+        # A cookie's lowest bits choose the segment size; one that is far off chooses none.
+        forged = cookie + 100_000
+        for acknowledged, reason in ((cookie + 1, Reason.COOKIE), (forged, Reason.UNCLAIMED)):
+            frame = bytearray(segment(client, 80, 0x10))
+            frame[38:46] = struct.pack("!II", 2, acknowledged & 0xFFFFFFFF)
+            runner.run(bytes(frame))
+            assert datapath.counters()[reason] == 1
+
+
+def with_checksums(frame: bytes) -> bytes:
+    """Return the TCP frame with the checksums of its IPv4 and TCP headers filled in."""
+    ip, tcp = bytearray(frame[14:34]), bytearray(frame[34:])
+    ip[10:12] = checksum(bytes(ip))
+    tcp[16:18] = checksum(bytes(ip[12:20]) + struct.pack("!HH", 6, len(tcp)) + bytes(tcp))
+    return frame[:14] + bytes(ip) + bytes(tcp)
+
+
+def checksum(data: bytes) -> bytes:
+    """Return the Internet checksum (RFC 1071) of an even number of octets."""
+    words: list[int] = [word for (word,) in struct.iter_unpack("!H", data)]
+    total = sum(words)
+    total = (total & 0xFFFF) + (total >> 16)
+    return (~(total + (total >> 16)) & 0xFFFF).to_bytes(2, "big")
