@@ -39,6 +39,13 @@ def test_two_hosts_that_keep_the_same_flow_break_it(tables: tuple[FilterTable, .
     assert violation.seen == f"kept by hosts [1, 2, 3]: {QUERY.hex()}"
 
 
+def test_two_keepers_of_three_are_one_too_many(tables: tuple[FilterTable, ...]) -> None:
+    pair = [owned_by(table, table.own) for table in tables[:2]]
+    third = owned_by(tables[2], tables[0].own)
+    (violation,) = judge_owners([*pair, third], QUERY)
+    assert violation.guarantee is Guarantee.ONE_OWNER
+
+
 def test_a_flow_that_nobody_keeps_breaks_it(tables: tuple[FilterTable, ...]) -> None:
     shy = [owned_by(table, HostIndex(9)) for table in tables]
     (violation,) = judge_owners(shy, QUERY)

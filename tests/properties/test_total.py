@@ -31,7 +31,21 @@ NEARLY_FRAMES = st.builds(
     IPV4_STARTS,
     st.binary(max_size=60),
 )
-BYTES = st.one_of(st.binary(max_size=120), NEARLY_FRAMES)
+ARP_FRAMES = st.builds(
+    lambda destination, operation, sender, target: (
+        destination
+        + bytes.fromhex("520000000099 0806 000108000604")
+        + operation
+        + bytes.fromhex("520000000099")
+        + sender
+        + bytes(6)
+        + target
+    ),
+    MACS,
+    st.sampled_from([b"\0\1", b"\0\2", b"\0\3"]),
+    *[st.sampled_from([b"\x0a\0\0\1", b"\x0a\0\0\x63", bytes(4)])] * 2,
+)
+BYTES = st.one_of(st.binary(max_size=120), NEARLY_FRAMES, ARP_FRAMES)
 
 
 @FIXED
