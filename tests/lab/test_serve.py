@@ -31,7 +31,7 @@ def test_serve_holds_and_leaves_nothing(capsys: pytest.CaptureFixture[str]) -> N
     assert run(["lab", "run", "serve", "--seed", "1", "--json"]) == Exit.OK
     report = json.loads(capsys.readouterr().out)
     assert report["passed"]
-    assert report["runs"][0]["figures"]["connections"] == 1460
+    assert report["figures"]["connections"] == 1460
     assert namespaces_of(f"run{os.getpid()}") == ()
 
 

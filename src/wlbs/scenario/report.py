@@ -4,7 +4,7 @@
 Plain values that turn into JSON as they stand. Knows nothing of how they are shown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 
@@ -43,12 +43,4 @@ def as_plain(report: Report) -> dict[str, object]:
         "passed": report.passed,
         "expectations": [asdict(each) for each in report.expectations],
         "figures": dict(report.figures),
-    }
-
-
-def runs_as_plain(reports: Sequence[Report]) -> dict[str, object]:
-    """Return several reports in the form ``--json`` prints."""
-    return {
-        "runs": [as_plain(report) for report in reports],
-        "passed": bool(reports) and all(report.passed for report in reports),
     }

@@ -133,7 +133,7 @@ def sweep_command(name: str | None) -> None:
 @click.option("--all", "run_all", is_flag=True, help="Run every scenario.")
 @click.option("--hosts", type=click.IntRange(1, LAB_HOST_COUNT_MAX), default=None)
 @click.option("--clients", type=click.IntRange(MIN_CLIENTS, LAB_CLIENT_COUNT_MAX), default=None)
-@click.option("--runs", type=click.IntRange(1, RUN_COUNT_MAX), default=1, show_default=True)
+@click.option("--runs", type=click.IntRange(1, RUN_COUNT_MAX), help="Repeat with further seeds.")
 @click.option("--seed", type=click.IntRange(0), default=None, help="Repeat the run of this seed.")
 @click.option("--sabotage", type=click.Choice(["all", *SABOTAGES]), help="Break the cluster first.")
 @json_option
@@ -147,13 +147,16 @@ def run_command(context: click.Context, /, **words: object) -> int:
     reports = []
     for scenario in scenarios:
         for sabotage in _sabotages(order):
-            for index in range(order.runs):
+            for index in range(order.runs or 1):
                 report = run_in_lab(scenario, seed + index, lab_of_this_process(), sabotage)
                 reports.append((sabotage, report))
                 show(_told(report, sabotage))
+    passed = all(report.passed for _, report in reports)
     if order.as_json:
-        click.echo(dumps(_as_plain(reports)))
-    return Exit.OK if all(report.passed for _, report in reports) else Exit.FAILED
+        runs = _as_plain(reports)
+        is_one = len(runs) == 1 and not (order.run_all or order.runs)
+        click.echo(dumps(runs[0] if is_one else {"runs": runs, "passed": passed}))
+    return Exit.OK if passed else Exit.FAILED
 
 
 @lab.command("list")
@@ -180,7 +183,7 @@ class RunOrder:
     run_all: bool
     hosts: int | None
     clients: int | None
-    runs: int
+    runs: int | None
     seed: int | None
     sabotage: str | None
     as_json: bool
@@ -228,7 +231,7 @@ def _told(report: Report, sabotage: Sabotage) -> str:
     return "\n".join(lines)
 
 
-def _as_plain(reports: list[tuple[Sabotage, Report]]) -> dict[str, object]:
+def _as_plain(reports: list[tuple[Sabotage, Report]]) -> list[dict[str, object]]:
     """Return the reports for scripts; a sabotaged run also says which expectations caught it."""
     runs: list[dict[str, object]] = []
     for sabotage, report in reports:
@@ -237,7 +240,7 @@ def _as_plain(reports: list[tuple[Sabotage, Report]]) -> dict[str, object]:
             run["sabotage"] = sabotage.name
             run["caught_by"] = [each.what for each in report.expectations if not each.held]
         runs.append(run)
-    return {"runs": runs, "passed": all(report.passed for _, report in reports)}
+    return runs
 
 
 def _described(names: LabNames, nodes: tuple[NodeStatus, ...]) -> str:
