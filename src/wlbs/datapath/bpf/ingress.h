@@ -37,11 +37,10 @@ static __always_inline u32 find_rule(const struct filter_table *table, u8 vip,
 
 	if (packet->protocol != PROTOCOL_TCP && packet->protocol != PROTOCOL_UDP)
 		return DEFAULT_RULE;
-	page = table->port_pages[vip & (VIP_COUNT_MAX - 1)][transport]
-				[packet->destination_port >> 8];
+	page = table->port_pages[vip & (VIP_COUNT_MAX - 1)][transport][packet->ports >> 24];
 	if (page >= PORT_PAGE_COUNT)
 		return DEFAULT_RULE;
-	return table->pages[page][packet->destination_port & 0xff];
+	return table->pages[page][packet->ports >> 16 & 0xff];
 }
 
 static __always_inline u32 find_bucket(const struct filter_table *table, u8 affinity,
@@ -53,8 +52,7 @@ static __always_inline u32 find_bucket(const struct filter_table *table, u8 affi
 	if (affinity == AFFINITY_NETWORK)
 		client &= 0x00ffffff; /* network order: the last octet is the highest */
 	if (affinity == AFFINITY_NONE)
-		tail = packet->source_port | (u64)packet->destination_port << 16 |
-		       (u64)packet->protocol << 32;
+		tail = packet->ports | (u64)packet->protocol << 32;
 	return v4_flow_hash(&table->key, 0xffff0000ULL | (u64)client << 32, tail) >> BUCKET_SHIFT;
 }
 
@@ -64,8 +62,8 @@ static __always_inline enum reason judge_claim(struct xdp_md *ctx, const struct 
 	struct claim_query query = {
 		.client = packet->source,
 		.vip = packet->destination,
-		.client_port = swap16(packet->source_port),
-		.server_port = swap16(packet->destination_port),
+		.client_port = swap16(packet->ports),
+		.server_port = swap16(packet->ports >> 16),
 		.ip_header_size = packet->header_size,
 	};
 	int claim = flow_claim(ctx, &query);
@@ -119,9 +117,8 @@ static __always_inline enum reason decide_ipv4(struct xdp_md *ctx,
 {
 	const struct vip_slot *vip;
 	struct packet packet;
-	enum packet_state state = parse_ipv4(frame, &packet);
 
-	if (state == PACKET_BAD_IPV4)
+	if (!parse_ipv4(frame, &packet))
 		return to_vmac ? REASON_IPV4_MALFORMED : REASON_NOT_CLUSTER;
 	vip = find_vip(table, packet.destination);
 	if (!vip)
@@ -129,9 +126,9 @@ static __always_inline enum reason decide_ipv4(struct xdp_md *ctx,
 	/* A host must not accept unicast that came as link-layer broadcast (RFC 1122, 3.3.6). */
 	if (is_group && !to_vmac)
 		return REASON_GROUP_DESTINATION;
-	if (state == PACKET_LATER_FRAGMENT)
+	if (packet.fragment)
 		return is_lease_live() ? REASON_FRAGMENT : REASON_LEASE_EXPIRED;
-	if (state == PACKET_BAD_TRANSPORT)
+	if (!parse_transport(frame, &packet))
 		return malformed(packet.protocol);
 	return decide_flow(ctx, table, vip->index, &packet);
 }

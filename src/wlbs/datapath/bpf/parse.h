@@ -55,15 +55,18 @@ struct arp {
 	u16 operation;
 };
 
-enum packet_state { PACKET_BAD_IPV4, PACKET_LATER_FRAGMENT, PACKET_BAD_TRANSPORT, PACKET_GOOD };
-
-/* Addresses in network order, ports in the host's, 0 where a protocol has none. */
+/*
+ * Addresses in network order. `ports` is 0 where a protocol has none; otherwise both ports in the
+ * host's order, the client's in the low half, as they go into the hash.
+ */
 struct packet {
+	const u8 *transport;
 	u32 source;
 	u32 destination;
 	u32 header_size;
-	u16 source_port;
-	u16 destination_port;
+	u32 rest_size;
+	u32 ports;
+	u16 fragment;
 	u8 protocol;
 	u8 tcp_flags;
 };
@@ -118,57 +121,62 @@ static __always_inline int parse_arp(struct bytes frame, struct arp *out)
 	return 1;
 }
 
-/* What of a transport header is there: bounded by the packet's total length and the frame's end. */
-static __always_inline int has_room(const u8 *at, u32 size, u32 rest, const u8 *end)
+/* The header alone; 0 where it cannot be one. */
+static __always_inline int parse_ipv4(struct bytes frame, struct packet *out)
 {
-	return rest >= size && at + size <= end;
-}
-
-static __always_inline enum packet_state parse_transport(const u8 *at, u32 rest, const u8 *end,
-							 struct packet *out)
-{
-	switch (out->protocol) {
-	case PROTOCOL_TCP:
-		if (!has_room(at, TCP_SIZE_MIN, rest, end) || at[12] >> 4 < TCP_SIZE_MIN / 4)
-			return PACKET_BAD_TRANSPORT;
-		out->tcp_flags = at[13];
-		break;
-	case PROTOCOL_UDP:
-		if (!has_room(at, UDP_SIZE, rest, end))
-			return PACKET_BAD_TRANSPORT;
-		break;
-	case PROTOCOL_ICMP:
-		return has_room(at, ICMP_SIZE, rest, end) ? PACKET_GOOD : PACKET_BAD_TRANSPORT;
-	default:
-		return PACKET_GOOD;
-	}
-	out->source_port = swap16(load16(at));
-	out->destination_port = swap16(load16(at + 2));
-	return PACKET_GOOD;
-}
-
-static __always_inline enum packet_state parse_ipv4(struct bytes frame, struct packet *out)
-{
-	u8 *body = frame.data + ETHERNET_SIZE;
+	const u8 *body = frame.data + ETHERNET_SIZE;
 	u32 header_size, total_size;
 
 	if (body + IPV4_SIZE_MIN > frame.end || body[0] >> 4 != 4)
-		return PACKET_BAD_IPV4;
+		return 0;
 	header_size = (body[0] & 0x0f) * 4;
 	total_size = swap16(load16(body + 2));
 	if (header_size < IPV4_SIZE_MIN || total_size < header_size ||
 	    body + header_size > frame.end)
-		return PACKET_BAD_IPV4;
+		return 0;
+	out->transport = body + header_size;
 	out->source = load32(body + 12);
 	out->destination = load32(body + 16);
 	out->header_size = header_size;
+	out->rest_size = total_size - header_size;
+	out->fragment = swap16(load16(body + 6)) & FRAGMENT_OFFSET_MASK;
 	out->protocol = body[9];
-	out->source_port = 0;
-	out->destination_port = 0;
-	out->tcp_flags = 0;
-	if (swap16(load16(body + 6)) & FRAGMENT_OFFSET_MASK)
-		return PACKET_LATER_FRAGMENT;
-	return parse_transport(body + header_size, total_size - header_size, frame.end, out);
+	return 1;
+}
+
+/* Whether the packet's total length and the frame's end both leave room for a header. */
+static __always_inline int has_room(const struct packet *packet, struct bytes frame, u32 size)
+{
+	return packet->rest_size >= size && packet->transport + size <= frame.end;
+}
+
+static __always_inline u32 load_ports(const u8 *at)
+{
+	u32 ports = __builtin_bswap32(load32(at));
+
+	return ports << 16 | ports >> 16;
+}
+
+/* The transport header, if it is one to look into; 0 where it cannot be one. */
+static __always_inline int parse_transport(struct bytes frame, struct packet *packet)
+{
+	const u8 *at = packet->transport;
+
+	packet->ports = 0;
+	packet->tcp_flags = 0;
+	if (packet->protocol == PROTOCOL_TCP) {
+		if (!has_room(packet, frame, TCP_SIZE_MIN) || at[12] >> 4 < TCP_SIZE_MIN / 4)
+			return 0;
+		packet->ports = load_ports(at);
+		packet->tcp_flags = at[13];
+	} else if (packet->protocol == PROTOCOL_UDP) {
+		if (!has_room(packet, frame, UDP_SIZE))
+			return 0;
+		packet->ports = load_ports(at);
+	} else if (packet->protocol == PROTOCOL_ICMP) {
+		return has_room(packet, frame, ICMP_SIZE);
+	}
+	return 1;
 }
 
 #endif
