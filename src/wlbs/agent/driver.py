@@ -83,7 +83,7 @@ class Driver:
         if host is None:
             names = ", ".join(each.name for each in self._cluster.hosts)
             return Refused(f"the cluster has no host {word}; it has {names}")
-        effects = self._take(event(host.index))
+        effects = self._take_or_end(event(host.index))
         for effect in effects:
             if isinstance(effect, Refuse):
                 return Refused(effect.because)
@@ -125,10 +125,15 @@ class Driver:
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
 
     def _on_timer(self) -> None:
+        self._take_or_end(TimerFired())
+
+    def _take_or_end(self, event: Event) -> tuple[Effect, ...]:
+        """Take an event; if an effect fails, end the agent: half a change must not serve on."""
         try:
-            self._take(TimerFired())
+            return self._take(event)
         except Exception as error:  # noqa: BLE001 - the last resort: stop, undo, and say why
             self._end(error)
+            return (Refuse(f"this agent failed and ends: {error}"),)
 
     def _end(self, error: Exception | None) -> None:
         assert self._ended is not None, "only `run` arms what leads here"
