@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
-DEBIAN_PACKAGES := python3-venv iproute2 libbpf1 nginx-light tcpdump iputils-arping conntrack procps
+DEBIAN_PACKAGES := python3-venv iproute2 libbpf1 nginx-light tcpdump procps nftables bpftool
 BPF_SOURCES := $(wildcard src/wlbs/*/bpf/*.c src/wlbs/*/bpf/*.h)
 
 .PHONY: help setup demo test prove check fix bench clean

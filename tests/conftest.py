@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One small cluster for every test: three hosts, two virtual IPs, two rules.
+"""One small cluster for every test, and what a skip means.
 
-Knows no frame and no verdict; each test says what it sends and expects.
+The cluster has three hosts, two virtual IPs and two rules. Knows no frame and no verdict; each test
+says what it sends and expects.
 """
+
+import os
+from collections.abc import Generator
 
 import pytest
 
@@ -43,3 +47,16 @@ def tables(cluster: Cluster) -> tuple[FilterTable, ...]:
         ).table
         for own in range(3)
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that was skipped where STRICT is set: in CI a missing privilege is a fault."""
+    del item, call
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("STRICT"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and STRICT is set: {report.longrepr}"
+    return report
