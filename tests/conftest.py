@@ -13,8 +13,8 @@ import pytest
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.buckets import HashKey
 from wlbs.core.cluster import Cluster, Host, Mode
-from wlbs.core.events import Instant
-from wlbs.core.member import Member
+from wlbs.core.protocol.events import Instant
+from wlbs.core.protocol.member import Member
 from wlbs.core.rules import Affinity, HostIndex, PortRule, Protocol
 from wlbs.core.table import FilterTable
 

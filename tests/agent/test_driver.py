@@ -13,8 +13,8 @@ from wlbs.agent.logs import Log
 from wlbs.control.messages import Refused, Stop
 from wlbs.core.address import Mac
 from wlbs.core.cluster import Cluster
-from wlbs.core.events import Instant
-from wlbs.core.member import Member
+from wlbs.core.protocol.events import Instant
+from wlbs.core.protocol.member import Member
 from wlbs.core.rules import HostIndex
 from wlbs.datapath.loader import Datapath
 

@@ -26,8 +26,8 @@ from wlbs.control.messages import (
     encode_request,
 )
 from wlbs.control.server import serve
-from wlbs.core.effects import State
-from wlbs.core.status import HostStatus, Status
+from wlbs.core.protocol.effects import State
+from wlbs.core.protocol.status import HostStatus, Status
 from wlbs.linux.error import LinuxError
 
 STATUS = Status(

@@ -13,10 +13,10 @@ from scapy.layers.l2 import ARP, Ether
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.buckets import HashKey
 from wlbs.core.cluster import Cluster, Host, Mode
-from wlbs.core.events import Instant, StartRequested, StopRequested
 from wlbs.core.filter import Claim, decide
 from wlbs.core.invariants import judge_owners
-from wlbs.core.member import Member
+from wlbs.core.protocol.events import Instant, StartRequested, StopRequested
+from wlbs.core.protocol.member import Member
 from wlbs.core.reason import Reason
 from wlbs.core.rules import Affinity, HostIndex, PortRule, Protocol
 from wlbs.core.table import FilterTable

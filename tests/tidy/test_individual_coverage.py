@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MODULES = sorted(path.stem for path in (ROOT / "src/wlbs/core").glob("[a-z]*.py"))
+CORE = ROOT / "src/wlbs/core"
+MODULES = sorted(str(path.relative_to(CORE).with_suffix("")) for path in CORE.rglob("[a-z]*.py"))
+"""Each as its path below the core: ``filter``, ``protocol/member``."""
 
 
 def uncovered(module: str, tests: list[str], folder: Path) -> str:
@@ -23,7 +25,14 @@ def uncovered(module: str, tests: list[str], folder: Path) -> str:
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
     coverage = [sys.executable, "-m", "coverage"]
-    run = ["run", "--branch", f"--source=wlbs.core.{module}", "-m", "pytest", "-q"]
+    run = [
+        "run",
+        "--branch",
+        f"--source=wlbs.core.{module.replace('/', '.')}",
+        "-m",
+        "pytest",
+        "-q",
+    ]
     report = ["report", "--show-missing", "--fail-under=100", f"--include=*/wlbs/core/{module}.py"]
     for command in ([*coverage, *run, "-p", "no:cacheprovider", *tests], [*coverage, *report]):
         done = subprocess.run(
@@ -36,9 +45,10 @@ def uncovered(module: str, tests: list[str], folder: Path) -> str:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_core_module_is_covered_by_its_own_test_alone(module: str, tmp_path: Path) -> None:
-    assert not uncovered(module, [f"tests/core/test_{module}.py"], tmp_path)
+    path = Path("tests/core", module)
+    assert not uncovered(module, [str(path.with_name(f"test_{path.name}.py"))], tmp_path)
 
 
 def test_what_is_not_covered_is_told(tmp_path: Path) -> None:
     """The events' test never asks for a cluster's MAC."""
-    assert "cluster.py" in uncovered("cluster", ["tests/core/test_events.py"], tmp_path)
+    assert "cluster.py" in uncovered("cluster", ["tests/core/protocol/test_events.py"], tmp_path)

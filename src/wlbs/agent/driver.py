@@ -15,7 +15,7 @@ from wlbs.agent.logs import Log, words
 from wlbs.control.messages import Answer, Done, Query, Refused, Request, Start, Stop
 from wlbs.control.server import serve
 from wlbs.core.cluster import Cluster
-from wlbs.core.effects import (
+from wlbs.core.protocol.effects import (
     Effect,
     EndLease,
     InstallTable,
@@ -24,10 +24,10 @@ from wlbs.core.effects import (
     ReportMembership,
     ReportState,
 )
-from wlbs.core.events import Event, StartRequested, StopRequested, TimerFired
-from wlbs.core.member import Member
+from wlbs.core.protocol.events import Event, StartRequested, StopRequested, TimerFired
+from wlbs.core.protocol.member import Member
+from wlbs.core.protocol.status import snapshot
 from wlbs.core.rules import HostIndex
-from wlbs.core.status import snapshot
 from wlbs.datapath.loader import Datapath
 from wlbs.linux.clock import now
 

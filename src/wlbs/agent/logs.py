@@ -9,7 +9,7 @@ import json
 from datetime import UTC, datetime
 from typing import TextIO, assert_never
 
-from wlbs.core.effects import (
+from wlbs.core.protocol.effects import (
     Effect,
     EndLease,
     InstallTable,

@@ -16,7 +16,7 @@ from wlbs.agent.driver import SIGNALS, Driver
 from wlbs.agent.hosts import own_host
 from wlbs.agent.logs import Log
 from wlbs.config.load import Configuration
-from wlbs.core.member import Member
+from wlbs.core.protocol.member import Member
 from wlbs.linux import bpffs, link, namespace
 from wlbs.linux.change import DatapathPinned, UndoRecord
 from wlbs.linux.clock import now

@@ -9,8 +9,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Final, assert_never, cast
 
-from wlbs.core.effects import State
-from wlbs.core.status import HostStatus, Status
+from wlbs.core.protocol.effects import State
+from wlbs.core.protocol.status import HostStatus, Status
 
 LINE_SIZE_MAX: Final = 1 << 20
 """64 hosts with 33 shares each and all counters take 40 KB; a longer line is no message."""

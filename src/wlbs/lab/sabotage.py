@@ -12,8 +12,8 @@ from typing import Final
 
 from wlbs.config.load import load
 from wlbs.core.buckets import HashKey
-from wlbs.core.events import Instant
-from wlbs.core.member import Member
+from wlbs.core.protocol.events import Instant
+from wlbs.core.protocol.member import Member
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import Buckets, FilterTable
 from wlbs.datapath.loader import Datapath

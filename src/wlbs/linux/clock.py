@@ -7,7 +7,7 @@ data path follows too. Knows nothing of what the time is used for.
 
 import time
 
-from wlbs.core.events import Instant
+from wlbs.core.protocol.events import Instant
 
 
 def now() -> Instant:

@@ -16,8 +16,8 @@ from wlbs.cli.exits import Exit
 from wlbs.control.client import ask
 from wlbs.control.messages import Done, Query, Refused, Request, Start, Stop
 from wlbs.core.buckets import BUCKET_COUNT
+from wlbs.core.protocol.status import HostStatus, Status
 from wlbs.core.reason import MEANING, Reason
-from wlbs.core.status import HostStatus, Status
 from wlbs.linux.instance import DEFAULT_NAME, Instance
 
 _INSTANCE: Final = click.option(

@@ -5,7 +5,7 @@ import dataclasses
 
 import pytest
 
-from wlbs.core.effects import EndLease, Refuse, RenewLease, ReportState, State
+from wlbs.core.protocol.effects import EndLease, Refuse, RenewLease, ReportState, State
 
 
 def test_effects_that_say_the_same_are_equal() -> None:

@@ -8,8 +8,8 @@ transported or shown.
 from dataclasses import dataclass
 
 from wlbs.core.cluster import Cluster
-from wlbs.core.effects import State
-from wlbs.core.member import Member
+from wlbs.core.protocol.effects import State
+from wlbs.core.protocol.member import Member
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import FilterTable
 

@@ -6,11 +6,11 @@ import json
 
 from wlbs.core.address import Mac
 from wlbs.core.cluster import Cluster
-from wlbs.core.effects import State
-from wlbs.core.events import Instant, StartRequested, StopRequested
-from wlbs.core.member import Member
+from wlbs.core.protocol.effects import State
+from wlbs.core.protocol.events import Instant, StartRequested, StopRequested
+from wlbs.core.protocol.member import Member
+from wlbs.core.protocol.status import snapshot
 from wlbs.core.rules import HostIndex
-from wlbs.core.status import snapshot
 
 STATION = Mac.parse("52:00:00:00:00:12")
 

@@ -22,7 +22,7 @@ from wlbs.core.address import Mac
 from wlbs.core.allocation import allocate, resolver
 from wlbs.core.buckets import BUCKET_COUNT
 from wlbs.core.cluster import Cluster
-from wlbs.core.effects import (
+from wlbs.core.protocol.effects import (
     Effect,
     EndLease,
     InstallTable,
@@ -32,7 +32,7 @@ from wlbs.core.effects import (
     ReportState,
     State,
 )
-from wlbs.core.events import Event, Instant, StartRequested, StopRequested, TimerFired
+from wlbs.core.protocol.events import Event, Instant, StartRequested, StopRequested, TimerFired
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import Buckets, FilterTable, Mark, Vip
 

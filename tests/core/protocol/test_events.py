@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events are values: equal when they say the same, and told apart by their kind."""
 
-from wlbs.core.events import Event, StartRequested, StopRequested, TimerFired
+from wlbs.core.protocol.events import Event, StartRequested, StopRequested, TimerFired
 from wlbs.core.rules import HostIndex
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from wlbs.core.address import Mac
 from wlbs.core.cluster import Cluster
-from wlbs.core.effects import (
+from wlbs.core.protocol.effects import (
     EndLease,
     InstallTable,
     Refuse,
@@ -14,8 +14,8 @@ from wlbs.core.effects import (
     ReportState,
     State,
 )
-from wlbs.core.events import Instant, StartRequested, StopRequested, TimerFired
-from wlbs.core.member import LEASE_NS, RENEWAL_NS, Member
+from wlbs.core.protocol.events import Instant, StartRequested, StopRequested, TimerFired
+from wlbs.core.protocol.member import LEASE_NS, RENEWAL_NS, Member
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import Mark
 
