@@ -36,6 +36,50 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Connection:
+    """One long-lived connection as its client saw it; ``error`` is empty unless it broke.
+
+    ``transfer_count`` counts answers; ``last_transfer_s`` is when the last one was complete. A
+    connection that got no answer for longer than the client's patience counts as broken.
+    """
+
+    batch: str
+    client: str
+    source: IpAddress
+    source_port: int
+    server_port: int
+    opened_s: float
+    answered_by: str | None
+    transfer_count: int
+    last_transfer_s: float
+    closed_s: float | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a labelled step had been carried out; ``held`` is False if it waited in vain."""
+
+    label: str
+    at_s: float
+    held: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The buckets of one rule in the filter table of one host's kernel at the end of a run.
+
+    ``owned`` has one bit for each bucket that the host owns; rules count as in the configuration,
+    the default rule last.
+    """
+
+    host: str
+    rule: int
+    owned: int
+    flagged_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class SeenFrame:
     """One frame at one switch port."""
 
@@ -82,6 +126,11 @@ class Evidence:
     """
 
     attempts: tuple[Attempt, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    moments: tuple[Moment, ...] = ()
+    holdings: tuple[Holding, ...] = ()
+    nonces: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The boot nonces each host has had, in their order."""
     frames: tuple[SeenFrame, ...] = ()
     bridge_entries: tuple[BridgeEntry, ...] = ()
     neighbours: tuple[NeighbourEntry, ...] = ()

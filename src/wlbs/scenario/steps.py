@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a scenario is made of: steps to carry out and expectations to judge by, as values.
 
-Knows nothing of who carries them out. The same script runs in any world.
+Steps are imperatives; each may bear a ``label`` by which expectations refer to the moment it was
+carried out. Knows nothing of who carries them out: the same script runs in any world.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum, unique
 
+from wlbs.scenario.expectations import Expects
 from wlbs.scenario.topology import Topology
 
 
@@ -20,6 +22,17 @@ class Spread(StrEnum):
     """Client addresses, each used once."""
 
 
+@unique
+class Traffic(StrEnum):
+    """Which frames a cut concerns."""
+
+    ALL = "all"
+    HEARTBEATS = "heartbeats"
+    """What hosts say to each other: ethertype 0x886F and liveness probes."""
+    CLUSTER = "cluster"
+    """Frames addressed to the VMAC, and ARP: what clients send."""
+
+
 @dataclass(frozen=True, slots=True)
 class SendFlows:
     """Clients open ``count`` connections to a port of the virtual IP, one request in each."""
@@ -31,32 +44,161 @@ class SendFlows:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenConnections:
+    """Clients open ``count`` long-lived connections, each transferring something again and again.
+
+    They stay open until `CloseConnections`, or the end of the run.
+    """
+
+    batch: str
+    server_port: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseConnections:
+    """Clients close their long-lived connections of a batch: those to ``host``, or all."""
+
+    batch: str
+    host: str | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BeginAttempts:
+    """Clients begin to open a new connection every ``interval_s``, one request in each.
+
+    With ``aimed_at`` they use source ports that fall into buckets this host owns while all hosts of
+    the topology are present, by the reference filter. Each attempt is made whatever became of the
+    one before.
+    """
+
+    batch: str
+    server_port: int
+    interval_s: float
+    aimed_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndAttempts:
+    """Clients stop opening connections of this batch and see those under way to their end."""
+
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Let the world go on for so long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The switch drops matching frames that come in at one port and go out at another.
+
+    ``None`` stands for every port. Carrier stays up. Cuts add up until `Heal`.
+    """
+
+    sender: str | None
+    receiver: str | None
+    traffic: Traffic = Traffic.ALL
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heal:
+    """The switch forwards everything again."""
+
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetCarrier:
+    """The link between a host and the switch loses its carrier, or regains it."""
+
+    host: str
+    up: bool
+    label: str = ""
+
+
+@unique
+class Deed(StrEnum):
+    """What can be done to a host's agent, by an operator or by fate."""
+
+    STALL = "stall"
+    """SIGSTOP: the process stands still."""
+    RESUME = "resume"
+    """SIGCONT."""
+    KILL = "kill"
+    """kill -9: the process is gone, what it pinned stays."""
+    BEGIN = "begin"
+    """A new agent process begins; returns when it says it is ready."""
+    END = "end"
+    """SIGTERM: drainstop with its timeout, then everything is undone; returns when it has ended."""
+    START = "start"
+    """``wlbs start``: the operator lets the host take part."""
+    STOP = "stop"
+    """``wlbs stop``: the host leaves at once, its connections are cut."""
+    DRAINSTOP = "drainstop"
+    """``wlbs drainstop``: the host takes nothing new and stops when its last connection ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """Something is done to a host's agent."""
+
+    deed: Deed
+    host: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitStopped:
+    """Go on when a host has stopped or its agent has ended, at the latest after ``seconds``."""
+
+    host: str
+    seconds: float
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Occupy:
+    """Other programs keep every processor of the hosts busy, or no longer."""
+
+    busy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Leak:
     """A program on a host sends a raw frame with the VMAC as its source."""
 
     host: str
 
 
-Step = SendFlows | Leak
-
-
-@dataclass(frozen=True, slots=True)
-class FairShare:
-    """Each host answers its equal share of a batch, give or take ``tolerance`` of the batch."""
-
-    batch: str
-    tolerance: float
+Step = (
+    SendFlows
+    | OpenConnections
+    | CloseConnections
+    | BeginAttempts
+    | EndAttempts
+    | Wait
+    | Cut
+    | Heal
+    | SetCarrier
+    | Do
+    | AwaitStopped
+    | Occupy
+    | Leak
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A script: what happens in which topology, and which shares are due.
-
-    Everything else that is judged, `judge` judges of every scenario.
-    """
+    """A script: what happens in which topology, and what must hold."""
 
     name: str
     summary: str
     topology: Topology
     steps: tuple[Step, ...]
-    shares: tuple[FairShare, ...]
+    expects: tuple[Expects, ...]

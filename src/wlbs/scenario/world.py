@@ -7,8 +7,10 @@ Knows no world. Whoever implements it observes from outside the agents and judge
 from typing import Protocol
 
 from wlbs.core.buckets import HashKey
+from wlbs.core.cluster import Cluster
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import Evidence
+from wlbs.scenario.steps import Cut, Do
 from wlbs.scenario.topology import Topology
 
 
@@ -19,11 +21,54 @@ class World(Protocol):
     def name(self) -> str:
         """The world's name in reports."""
 
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster as its hosts are configured; known once `begin` has returned."""
+
     def begin(self, topology: Topology, key: HashKey) -> None:
-        """Build the topology, start a cluster with this key, and begin to observe."""
+        """Build the topology, start a cluster with this key, and begin to observe.
+
+        Returns when every host holds its share.
+        """
+
+    def elapsed_s(self) -> float:
+        """Return the time since `begin` returned: the clock of all evidence."""
 
     def send(self, flows: tuple[PlannedFlow, ...]) -> None:
         """Open these connections, and return when each has been answered or has failed."""
+
+    def open_connections(self, flows: tuple[PlannedFlow, ...]) -> None:
+        """Open long-lived connections, and return when each is open or has failed."""
+
+    def close_connections(self, batch: str, host: str | None) -> None:
+        """Close those of a batch (to one host), and return when clients have closed them."""
+
+    def begin_attempts(self, flows: tuple[PlannedFlow, ...], interval_s: float) -> None:
+        """Begin to open these connections, one each interval, and return at once."""
+
+    def end_attempts(self, batch: str) -> None:
+        """Open no further connection of a batch; return when those under way have ended."""
+
+    def wait(self, seconds: float) -> None:
+        """Let the world go on."""
+
+    def cut(self, cut: Cut) -> None:
+        """Have the switch drop matching frames from now on."""
+
+    def heal(self) -> None:
+        """Have the switch forward everything again."""
+
+    def set_carrier(self, host: str, *, up: bool) -> None:
+        """Take a host's link away or give it back."""
+
+    def do(self, do: Do) -> None:
+        """Do something to a host's agent, and return when it is done."""
+
+    def await_stopped(self, host: str, seconds: float) -> bool:
+        """Return once a host has stopped or its agent has ended; False if it has not in time."""
+
+    def occupy(self, *, busy: bool) -> None:
+        """Keep every processor of the hosts busy with other programs, or no longer."""
 
     def leak(self, host: str) -> None:
         """Send a frame with the VMAC as its source from a host, and see it on the segment."""

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that can happen to a member, as frozen values named by past participles.
 
-Knows no cause and no consequence: the driver makes events of what it sees, `member` decides.
+Knows no cause and no consequence: the driver makes events of what it sees, `member` decides. What
+came from the wire is in an event as it came, octet by octet; the member reads it.
 """
 
 from dataclasses import dataclass
 from typing import NewType
 
-from wlbs.core.rules import HostIndex
+from wlbs.core.address import Mac
+from wlbs.core.census import Census
 
 Instant = NewType("Instant", int)
 """Nanoseconds since an origin the caller chose; never compared across hosts."""
@@ -19,17 +21,56 @@ class TimerFired:
 
 
 @dataclass(frozen=True, slots=True)
-class StopRequested:
-    """An operator said that a host is to leave at once."""
+class HeartbeatReceived:
+    """A frame of ethertype 0x886F arrived; ``data`` is what follows the Ethernet header."""
 
-    host: HostIndex
+    source: Mac
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswered:
+    """A datagram arrived at the socket from which liveness probes are sent."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsCounted:
+    """The data path has counted this host's connections, as `CountConnections` asked."""
+
+    census: Census
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierChanged:
+    """The cluster's interface has lost its carrier, or regained it."""
+
+    up: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StartRequested:
-    """An operator said that a host is to join."""
-
-    host: HostIndex
+    """An operator said that this host is to take part."""
 
 
-Event = TimerFired | StopRequested | StartRequested
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """An operator said that this host is to leave at once; its connections are cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrainstopRequested:
+    """An operator said that this host is to take nothing new, and to stop after its last."""
+
+
+Event = (
+    TimerFired
+    | HeartbeatReceived
+    | ProbeAnswered
+    | ConnectionsCounted
+    | CarrierChanged
+    | StartRequested
+    | StopRequested
+    | DrainstopRequested
+)

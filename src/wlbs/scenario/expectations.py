@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scenario expects, as values; `judge` says of each whether it held.
+
+Moments are named by the labels of steps. Everything is judged from outside, on what was captured at
+the switch's ports, said by clients and services, and read from the kernel. Knows nothing of how it
+is judged.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum, unique
+
+
+@unique
+class Holds(StrEnum):
+    """What holds of a whole run, or not."""
+
+    CAPTURES_COMPLETE = "the captures at the switch ports are complete"
+    ALL_ANSWERED = "every connection is answered"
+    LOGS_AGREE = "service logs and clients' answers agree"
+    COUNTERS_AGREE = "kernel counters agree with the frames of the flows each host answered"
+    VMAC_UNLEARNED = "the switch never learns the cluster's MAC"
+    VMAC_UNSENT = "no frame is sent with the cluster's MAC as its source"
+    ARP_TRUE = "every ARP answer has the cluster's MAC inside and a station's outside"
+    ARP_ONCE = "each ARP request for the virtual IP is answered exactly once"
+    SYN_ONCE = "each SYN is answered by exactly one host"
+    NEVER_TWO_OWNERS = "no connection is ever answered by two hosts"
+    NO_RESET = "no connection is reset"
+    NEIGHBOURS_TRUE = "no client ever holds a station's MAC for the virtual IP"
+
+
+@dataclass(frozen=True, slots=True)
+class FairShare:
+    """Each host answers its equal share of a batch, give or take ``tolerance`` of the batch."""
+
+    batch: str
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """From the labelled moment on, the batch's attempts fail until some succeed again.
+
+    ``gap_ms`` runs from the moment to the start of the first attempt that succeeds on its first
+    SYN; it is a figure of the run, and must not exceed ``gap_ms_max``.
+    """
+
+    batch: str
+    after: str
+    gap_ms_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unbroken:
+    """No long-lived connection of the batch is reset, refused or hangs.
+
+    Those to ``lost_host``, if one is named, are not judged.
+    """
+
+    batch: str
+    lost_host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoneBroken:
+    """No attempt of the batch is refused, reset or fails otherwise; a retransmitted SYN is fine."""
+
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class NothingNewAt:
+    """A host answers no attempt that began later than ``within_s`` after the moment.
+
+    Judged until the label ``until``, or the end of the run.
+    """
+
+    host: str
+    after: str
+    within_s: float
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """The moment ``then`` comes at most ``within_s`` after the moment ``after``."""
+
+    after: str
+    then: str
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TableExact:
+    """At the end the hosts named hold every bucket once, none off its quota by more than one.
+
+    Read from the filter tables in the hosts' kernels.
+    """
+
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsGone:
+    """At the end no host's kernel holds a flagged bucket."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseMargin:
+    """The first new flow kept in a bucket taken over from a host comes after its last.
+
+    ``lease_margin_ms`` is a figure of the run: first kept by the new owner minus last by the old,
+    counted from the labelled moment on.
+    """
+
+    host: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class NonceChanged:
+    """The host's boot nonce at the end is another than at the beginning."""
+
+    host: str
+
+
+Expects = (
+    Holds
+    | FairShare
+    | TakenOver
+    | Unbroken
+    | NoneBroken
+    | NothingNewAt
+    | Follows
+    | TableExact
+    | FlagsGone
+    | LeaseMargin
+    | NonceChanged
+)
