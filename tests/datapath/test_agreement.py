@@ -18,12 +18,14 @@ from wlbs.core.address import BROADCAST, IpAddress, Mac
 from wlbs.core.buckets import BUCKET_COUNT, HashKey
 from wlbs.core.filter import Claim, Verdict, decide, rewrite
 from wlbs.core.guard import guard
+from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Action, Reason
 from wlbs.core.rules import Affinity, HostIndex, PortRule, Protocol
 from wlbs.core.table import NOBODY, Buckets, FilterTable, Vip
 from wlbs.datapath.counters import read_counter
 from wlbs.datapath.loader import Datapath
 from wlbs.linux import libbpf
+from wlbs.linux.clock import now
 
 SEED: Final = 20261123
 TABLE_COUNT: Final = 125
@@ -221,7 +223,7 @@ def test_programs_and_reference_agree(twins: Twins, pins: Path) -> None:
         cast = draw_cast(rng)
         twins.datapath.install(cast.table)
         lease_live = rng.random() < 0.7
-        twins.datapath.renew_lease(LEASE_NS if lease_live else 0)
+        twins.datapath.hold_lease(Instant(now() + LEASE_NS if lease_live else 0))
         for _ in range(FRAMES_PER_TABLE):
             frame = draw_frame(rng, cast)
             claim = rng.choice(tuple(Claim))

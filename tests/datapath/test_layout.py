@@ -103,7 +103,7 @@ def test_the_table_is_laid_out_the_same_at_both_ends(types: TypeInformation) -> 
             layout.LEASE.size,
             {"until_jiffies": 0, "last_new_flow": 8, "first_taken_flow": 16, "boot_nonce": 24},
         ),
-        ("lease_request", layout.LEASE_REQUEST.size, {"duration_jiffies": 0}),
+        ("lease_request", layout.LEASE_REQUEST.size, {"until_ns": 0, "tick_ns": 8}),
     ],
 )
 def test_each_part_is_laid_out_the_same_at_both_ends(

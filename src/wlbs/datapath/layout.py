@@ -31,7 +31,7 @@ HEAD: Final = struct.Struct("<QQQ16s4QIHBx")
 VIP_SLOT: Final = struct.Struct("<16sBBB5x")
 RULE_SLOT: Final = struct.Struct("<BBxx")
 LEASE: Final = struct.Struct("<QQQQ")
-LEASE_REQUEST: Final = struct.Struct("<Q")
+LEASE_REQUEST: Final = struct.Struct("<QQ")
 COUNTER: Final = struct.Struct("<Q")
 
 STATION_MACS_SIZE: Final = 8 * HOST_COUNT_MAX

@@ -8,6 +8,7 @@ its own world.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from wlbs.core.protocol.events import Instant
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import FilterTable
 
@@ -27,10 +28,10 @@ class InstallTable:
 
 
 @dataclass(frozen=True, slots=True)
-class RenewLease:
-    """Let the data path take new flows for this long from now on, and no longer."""
+class HoldLease:
+    """Let the data path take new flows until this instant, and no longer."""
 
-    duration_ns: int
+    until: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +63,4 @@ class Refuse:
     because: str
 
 
-Effect = InstallTable | RenewLease | EndLease | ReportState | ReportMembership | Refuse
+Effect = InstallTable | HoldLease | EndLease | ReportState | ReportMembership | Refuse

@@ -117,13 +117,16 @@ _Static_assert(sizeof(struct filter_table) ==
 
 struct lease {
 	u64 until_jiffies;
-	u64 last_new_flow; /* reserved */
-	u64 first_taken_flow; /* reserved */
-	u64 boot_nonce; /* reserved */
+	u64 last_new_flow; /* in jiffies; 0 means never, as in the next */
+	u64 first_taken_flow; /* from a flagged bucket of ours */
+	u64 boot_nonce; /* drawn when the programs were loaded */
 };
 
+#define LEASE_MARGIN_TICKS 2
+
 struct lease_request {
-	u64 duration_jiffies;
+	u64 until_ns; /* of CLOCK_MONOTONIC */
+	u64 tick_ns; /* how long a jiffy is, which a program cannot ask */
 };
 
 /* What the host's sockets say of a TCP segment. */

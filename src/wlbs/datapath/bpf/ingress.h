@@ -9,6 +9,7 @@
 
 #include "claim.h"
 #include "hash.h"
+#include "lease.h"
 #include "maps.h"
 
 static __always_inline enum reason decide_arp(const struct filter_table *table, struct bytes frame,
@@ -96,7 +97,11 @@ static __always_inline enum reason decide_flow(struct xdp_md *ctx,
 				   lease_live);
 	if (bucket->owner != table->own)
 		return bucket->owner == NOBODY ? REASON_DISABLED : REASON_NOT_OWNER;
-	return lease_live ? REASON_OWNER : REASON_LEASE_EXPIRED;
+	if (!lease_live)
+		return REASON_LEASE_EXPIRED;
+	if (is_bare_syn)
+		note_new_flow(bucket->marks & MARK_FLAGGED);
+	return REASON_OWNER;
 }
 
 static __always_inline enum reason malformed(u8 protocol)
