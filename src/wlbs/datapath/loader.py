@@ -18,7 +18,7 @@ from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Reason
 from wlbs.core.table import FilterTable
 from wlbs.datapath import attachment, lease
-from wlbs.datapath.counters import read_counters
+from wlbs.datapath.counters import read_counters, read_delivery_probes
 from wlbs.datapath.layout import TABLE_SIZE, encode
 from wlbs.datapath.lease import Marks
 from wlbs.linux import bpffs, libbpf
@@ -35,7 +35,7 @@ PROGRAMS: Final = (
     "wlbs_lease_live",
     "wlbs_reset_marks",
 )
-MAPS: Final = ("tables", "lease", "counters", "guard_ethertypes")
+MAPS: Final = ("tables", "lease", "counters", "guard_ethertypes", "delivery_probes")
 
 _FIRST: Final = bytes(4)
 _ENDED: Final = Instant(0)
@@ -131,6 +131,10 @@ class Datapath:
     def counters(self) -> dict[Reason, int]:
         """Return how many frames every reason has had."""
         return read_counters(self._descriptors["counters"])
+
+    def delivery_probes(self) -> tuple[int, ...]:
+        """Return how many delivery probes each host's index has been seen to send."""
+        return read_delivery_probes(self._descriptors["delivery_probes"])
 
     def attach_guard(self, ifindex: int, hook: TcHook) -> None:
         """Have every frame that leaves the interface looked at by the guard."""
