@@ -7,7 +7,8 @@ Knows what each is about; what holds in all of them is in `judge`.
 from dataclasses import replace
 from typing import Final
 
-from wlbs.scenario.steps import FairShare, Leak, Scenario, SendFlows, Spread
+from wlbs.scenario.expectations import FairShare
+from wlbs.scenario.steps import Leak, Scenario, SendFlows, Spread
 from wlbs.scenario.topology import Topology
 
 _SERVE: Final = Scenario(
@@ -21,7 +22,7 @@ _SERVE: Final = Scenario(
         SendFlows("after the leak", 80, 60, Spread.PORTS),
     ),
     # Three standard deviations of a fair binomial share: 4.5 points of 1,000, 7.1 of 400.
-    shares=(FairShare("affinity none", 0.05), FairShare("affinity single", 0.08)),
+    expects=(FairShare("affinity none", 0.05), FairShare("affinity single", 0.08)),
 )
 
 SCENARIOS: Final[dict[str, Scenario]] = {each.name: each for each in (_SERVE,)}
