@@ -15,6 +15,7 @@ from wlbs.core.buckets import BUCKET_COUNT
 from wlbs.core.cluster import TcHook, XdpMode
 from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Reason
+from wlbs.core.rules import DEFAULT_RULE, HostIndex, PortRule, RuleIndex
 from wlbs.core.table import Buckets, FilterTable, Mark
 from wlbs.datapath.loader import Datapath
 from wlbs.linux import libbpf
@@ -125,6 +126,32 @@ def test_a_later_process_takes_over_what_is_pinned(
     wait_for(later, Reason.ETHERTYPE)
     later.remove()
     assert Datapath.leftovers(later.pins) == ()
+
+
+def test_the_installed_table_is_read_back_as_it_was_put(
+    datapath: Datapath, own_everything: FilterTable
+) -> None:
+    """Whoever looks from outside sees owners, marks and whose table it is."""
+    owners = bytes(index % 3 for index in range(BUCKET_COUNT))
+    marks = bytes(index % 4 for index in range(BUCKET_COUNT))
+    table = replace(
+        own_everything,
+        own=HostIndex(2),
+        is_stopped=True,
+        rules=(PortRule(80, 80),),
+        buckets=(Buckets(owners, marks), Buckets(bytes(BUCKET_COUNT))),
+    )
+    datapath.install(table)
+    installed = datapath.installed()
+    assert installed is not None
+    assert (installed.own, installed.is_stopped) == (2, True)
+    assert installed.buckets(RuleIndex(0)) == table.buckets[0]
+    assert installed.buckets(DEFAULT_RULE) == table.buckets[1]
+
+
+def test_before_the_first_table_there_is_none(pins: Path) -> None:
+    datapath = Datapath.load(pins)
+    assert datapath.installed() is None
 
 
 def test_opening_what_is_not_there_says_what_to_do(pins: Path) -> None:

@@ -17,8 +17,15 @@ from typing import Final
 from wlbs.core.address import IP_SIZE, IpAddress, Mac
 from wlbs.core.buckets import BUCKET_COUNT, siphash_start
 from wlbs.core.frame import IpProtocol
-from wlbs.core.rules import DEFAULT_RULE, RULE_COUNT_MAX, Affinity, PortRule
-from wlbs.core.table import NOBODY, VIP_COUNT_MAX, FilterTable, Vip
+from wlbs.core.rules import (
+    DEFAULT_RULE,
+    RULE_COUNT_MAX,
+    Affinity,
+    HostIndex,
+    PortRule,
+    RuleIndex,
+)
+from wlbs.core.table import NOBODY, VIP_COUNT_MAX, Buckets, FilterTable, Vip
 
 HOST_COUNT_MAX: Final = 64
 VIP_SLOT_COUNT: Final = 256
@@ -99,6 +106,29 @@ def encode(table: FilterTable) -> bytes:
     )
     assert len(data) == TABLE_SIZE, f"{len(data)} bytes of {TABLE_SIZE}"
     return data
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What can be told from the bytes of an installed table without knowing its rules."""
+
+    data: bytes
+
+    @property
+    def own(self) -> HostIndex:
+        """The host that decides by it."""
+        return HostIndex(HEAD.unpack_from(self.data)[10])
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether that host has been stopped."""
+        return bool(HEAD.unpack_from(self.data)[11])
+
+    def buckets(self, rule: RuleIndex) -> Buckets:
+        """Return the buckets of a rule, the default rule included."""
+        at = BUCKETS_AT + rule * BUCKETS_SIZE
+        pairs = self.data[at : at + BUCKETS_SIZE]
+        return Buckets(pairs[::2], pairs[1::2])
 
 
 def vip_slot(address: IpAddress, multiplier: int) -> int:

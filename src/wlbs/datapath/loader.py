@@ -19,7 +19,7 @@ from wlbs.core.reason import Reason
 from wlbs.core.table import FilterTable
 from wlbs.datapath import attachment, lease
 from wlbs.datapath.counters import read_counters, read_delivery_probes
-from wlbs.datapath.layout import TABLE_SIZE, encode
+from wlbs.datapath.layout import TABLE_SIZE, Installed, encode
 from wlbs.datapath.lease import Marks
 from wlbs.linux import bpffs, libbpf
 from wlbs.linux.clock import calendar_ns
@@ -99,6 +99,19 @@ class Datapath:
             libbpf.update(self._descriptors["tables"], _FIRST, inner.to_bytes(4, "little"))
         finally:
             os.close(inner)
+
+    def installed(self) -> Installed | None:
+        """Return the table by which frames are decided now; None before the first."""
+        outer = libbpf.lookup(self._descriptors["tables"], _FIRST, len(_FIRST))
+        if outer is None:
+            return None
+        inner = libbpf.open_map(int.from_bytes(outer, "little"))
+        try:
+            data = libbpf.lookup(inner, _FIRST, TABLE_SIZE)
+        finally:
+            os.close(inner)
+        assert data is not None, "an array has its first entry"
+        return Installed(data)
 
     def hold_lease(self, until: Instant) -> None:
         """Let the filter take new flows until this instant and no longer.

@@ -110,6 +110,7 @@ _SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "bpf_obj_get": (_INT, (_TEXT,)),
     "bpf_obj_get_info_by_fd": (_INT, (_INT, _POINTER, _POINTER)),
     "bpf_prog_get_fd_by_id": (_INT, (_U32,)),
+    "bpf_map_get_fd_by_id": (_INT, (_U32,)),
     "bpf_prog_test_run_opts": (_INT, (_INT, _POINTER)),
     "bpf_link_create": (_INT, (_INT, _INT, _INT, _POINTER)),
     "bpf_link_detach": (_INT, (_INT,)),
@@ -242,6 +243,11 @@ def lookup(map_fd: int, key: bytes, value_size: int) -> bytes | None:
         tolerated=(errno.ENOENT,),
     )
     return value.raw if result == 0 else None
+
+
+def open_map(map_id: int) -> int:
+    """Return a new file descriptor for the map of this identifier, as an outer map holds it."""
+    return call("cannot open a map", "bpf_map_get_fd_by_id", map_id)
 
 
 def possible_cpu_count() -> int:
