@@ -167,34 +167,6 @@ def segment(client: tuple[str, int], server_port: int, flags: int) -> bytes:
     return VMAC.octets + CLIENT.octets + b"\x08\x00" + ip + tcp
 
 
-def test_sockets_claim_segments_of_their_own_connection_only(
-    datapath: Datapath, own_everything: FilterTable
-) -> None:
-    shell("ip", "link", "set", "lo", "up")
-    shell("ip", "addr", "add", "10.0.0.1/32", "dev", "lo", "scope", "host")
-    runner = libbpf.FrameRunner(datapath.descriptor("wlbs_filter"))
-    ack = 0x10
-
-    def reason(frame: bytes) -> Reason:
-        before = datapath.counters()
-        runner.run(frame)
-        (changed,) = (each for each, count in datapath.counters().items() if count > before[each])
-        return changed
-
-    flagged = Buckets(bytes(BUCKET_COUNT), bytes((Mark.FLAGGED,)) * BUCKET_COUNT)
-    table = replace(own_everything, buckets=(flagged,))
-    with socket.create_server(("10.0.0.1", 80)), socket.create_connection(("10.0.0.1", 80)) as end:
-        client = ("10.0.0.1", int(end.getsockname()[1]))
-        assert reason(segment(client, 80, ack)) is Reason.CLAIMED
-        assert reason(segment(("10.0.0.99", client[1]), 80, ack)) is Reason.LEASE_EXPIRED
-        datapath.install(table)
-        datapath.hold_lease(Instant(now() + LEASE_NS))
-        assert reason(segment(client, 80, ack)) is Reason.CLAIMED
-        assert reason(segment(("10.0.0.99", client[1]), 80, ack)) is Reason.UNCLAIMED
-        assert reason(segment(client, 81, ack)) is Reason.UNCLAIMED
-        assert reason(segment(("10.0.0.99", 9), 80, 0x02)) is Reason.OWNER
-
-
 def test_a_cookie_of_this_host_is_known_again(
     datapath: Datapath, own_everything: FilterTable, interface: tuple[int, Mac]
 ) -> None:
