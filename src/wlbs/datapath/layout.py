@@ -39,18 +39,23 @@ stopped, dedicated IP, boot nonce."""
 VIP_SLOT: Final = struct.Struct("<16sBBB5x")
 RULE_SLOT: Final = struct.Struct("<BBxx")
 LEASE: Final = struct.Struct("<QQQQ")
+CENSUS: Final = struct.Struct(f"<{RULE_COUNT_MAX + 1}QQQQ")
+"""A map of groups for each rule, the default rule last; connections, foreign ones, rules."""
 LEASE_REQUEST: Final = struct.Struct("<QQ")
 COUNTER: Final = struct.Struct("<Q")
 
 STATION_MACS_SIZE: Final = 8 * HOST_COUNT_MAX
-RESERVED_TAIL_SIZE: Final = 4
+RULE_COUNT_SIZE: Final = 1
+RESERVED_TAIL_SIZE: Final = 3
 PORT_PAGES_SIZE: Final = 2 * VIP_COUNT_MAX * 2 * PORT_PAGE_SIZE
 PAGES_SIZE: Final = PORT_PAGE_COUNT * PORT_PAGE_SIZE
 BUCKETS_SIZE: Final = 2 * BUCKET_COUNT
 
 VIPS_AT: Final = HEAD.size + STATION_MACS_SIZE
 RULES_AT: Final = VIPS_AT + VIP_SLOT_COUNT * VIP_SLOT.size
-PORT_PAGES_AT: Final = RULES_AT + (RULE_COUNT_MAX + 1) * RULE_SLOT.size + RESERVED_TAIL_SIZE
+PORT_PAGES_AT: Final = (
+    RULES_AT + (RULE_COUNT_MAX + 1) * RULE_SLOT.size + RULE_COUNT_SIZE + RESERVED_TAIL_SIZE
+)
 PAGES_AT: Final = PORT_PAGES_AT + PORT_PAGES_SIZE
 BUCKETS_AT: Final = PAGES_AT + PAGES_SIZE
 TABLE_SIZE: Final = BUCKETS_AT + (RULE_COUNT_MAX + 1) * BUCKETS_SIZE
@@ -96,6 +101,7 @@ def encode(table: FilterTable) -> bytes:
             bytes(STATION_MACS_SIZE),
             _vip_slots(table.vips, multiplier),
             _rule_slots(table.rules),
+            bytes((len(table.rules),)),
             bytes(RESERVED_TAIL_SIZE),
             struct.pack(f"<{len(ports.port_pages)}H", *ports.port_pages).ljust(
                 PORT_PAGES_SIZE, b"\0"

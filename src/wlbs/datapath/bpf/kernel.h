@@ -30,7 +30,8 @@ enum { BPF_NOEXIST = 1 };
 enum { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3 };
 enum { TC_ACT_UNSPEC = -1, TC_ACT_SHOT = 2 };
 enum { PACKET_HOST = 0 };
-enum { TCP_TIME_WAIT = 6, TCP_LISTEN = 10, TCP_NEW_SYN_RECV = 12 };
+enum { AF_INET = 2, AF_INET6 = 10 };
+enum { TCP_TIME_WAIT = 6, TCP_CLOSE = 7, TCP_LISTEN = 10, TCP_NEW_SYN_RECV = 12 };
 #define BPF_F_CURRENT_NETNS (-1LL)
 
 struct xdp_md {
@@ -112,6 +113,17 @@ struct tcp_sock {
 	u32 rcv_nxt;
 } __from_kernel;
 
+struct bpf_iter_meta {
+	void *seq;
+	u64 seq_num;
+} __from_kernel;
+
+/* What an iterator over TCP sockets is run with; the socket is NULL at the end. */
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+} __from_kernel;
+
 /* The IPv4 half of the kernel's union. */
 struct bpf_sock_tuple {
 	u32 saddr;
@@ -134,6 +146,7 @@ static struct bpf_sock *(*bpf_skc_lookup_tcp)(void *ctx, struct bpf_sock_tuple *
 static long (*bpf_tcp_check_syncookie)(void *sk, void *ip, u32 ip_size, void *tcp,
 				       u32 tcp_size) = (void *)100;
 static u64 (*bpf_jiffies64)(void) = (void *)118;
+static long (*bpf_seq_write)(void *seq, const void *data, u32 size) = (void *)127;
 static struct tcp_sock *(*bpf_skc_to_tcp_sock)(void *sk) = (void *)137;
 static struct tcp_timewait_sock *(*bpf_skc_to_tcp_timewait_sock)(void *sk) = (void *)138;
 static struct tcp_request_sock *(*bpf_skc_to_tcp_request_sock)(void *sk) = (void *)139;
