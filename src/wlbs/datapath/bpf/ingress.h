@@ -38,8 +38,6 @@ static __always_inline u32 find_rule(const struct filter_table *table, u8 vip,
 	if (packet->protocol != PROTOCOL_TCP && packet->protocol != PROTOCOL_UDP)
 		return DEFAULT_RULE;
 	page = table->port_pages[vip & (VIP_COUNT_MAX - 1)][transport][packet->ports >> 24];
-	if (page >= PORT_PAGE_COUNT)
-		return DEFAULT_RULE;
 	return table->pages[page][packet->ports >> 16 & 0xff];
 }
 
