@@ -3,6 +3,10 @@
  * What comes in: the fast twin of wlbs.core.filter, in the same order and under the same names.
  *
  * Knows the table, the lease and the claim. A test runs both on the same cases.
+ *
+ * What the path of a common frame does not need is out of line (__noinline) and reads the frame
+ * again, so that it takes no register from that path. The common path itself calls nothing: one
+ * call costs as much as half the hash (docs/decisions/0002).
  */
 #ifndef WLBS_INGRESS_H
 #define WLBS_INGRESS_H
@@ -11,8 +15,8 @@
 #include "hash.h"
 #include "maps.h"
 
-static __always_inline enum reason decide_arp(const struct filter_table *table, struct bytes frame,
-					      int to_vmac)
+static __noinline enum reason decide_arp(const struct filter_table *table, struct bytes frame,
+					 int to_vmac)
 {
 	const struct vip_slot *vip;
 	struct arp arp;
@@ -45,13 +49,16 @@ static __always_inline u32 find_bucket(const struct filter_table *table, u8 affi
 				       const struct packet *packet)
 {
 	u32 client = packet->source;
-	u64 tail = 0;
+	u64 tail = 0, index;
 
 	if (affinity == AFFINITY_NETWORK)
 		client &= 0x00ffffff; /* network order: the last octet is the highest */
 	if (affinity == AFFINITY_NONE)
 		tail = packet->ports | (u64)packet->protocol << 32;
-	return v4_flow_hash(&table->key, 0xffff0000ULL | (u64)client << 32, tail) >> BUCKET_SHIFT;
+	index = v4_flow_hash(&table->key, 0xffff0000ULL | (u64)client << 32, tail) >> BUCKET_SHIFT;
+	/* The hash needs every register: what comes after it is not to be loaded before. */
+	asm volatile("" : "+r"(index));
+	return index & (BUCKET_COUNT - 1);
 }
 
 static __always_inline enum reason judge_claim(struct xdp_md *ctx, const struct packet *packet,
@@ -73,28 +80,45 @@ static __always_inline enum reason judge_claim(struct xdp_md *ctx, const struct 
 	return claim == CLAIM_COOKIE && is_holder ? REASON_COOKIE : REASON_UNCLAIMED;
 }
 
+static __always_inline enum reason judge_owner(const struct filter_table *table,
+					       const struct bucket *bucket, int lease_live)
+{
+	if (bucket->owner != table->own)
+		return bucket->owner == NOBODY ? REASON_DISABLED : REASON_NOT_OWNER;
+	return lease_live ? REASON_OWNER : REASON_LEASE_EXPIRED;
+}
+
+static __noinline enum reason decide_contested(struct xdp_md *ctx, const struct filter_table *table,
+					       const struct bucket *bucket, int lease_live)
+{
+	struct bytes frame = { (u8 *)(long)ctx->data, (u8 *)(long)ctx->data_end };
+	struct packet packet;
+
+	if (parse_ipv4(frame, &packet) && parse_transport(frame, &packet) &&
+	    packet.protocol == PROTOCOL_TCP &&
+	    (packet.tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
+		return judge_claim(ctx, &packet,
+				   bucket->owner == table->own ||
+					   bucket->marks & MARK_EARLIER_HOLDER,
+				   lease_live);
+	return judge_owner(table, bucket, lease_live);
+}
+
 static __always_inline enum reason decide_flow(struct xdp_md *ctx,
 					       const struct filter_table *table, u8 vip,
 					       const struct packet *packet)
 {
 	u32 rule = find_rule(table, vip, packet);
 	const struct bucket *bucket;
-	int is_bare_syn, lease_live;
+	int lease_live;
 
 	if (rule > DEFAULT_RULE)
 		rule = DEFAULT_RULE;
 	bucket = &table->buckets[rule][find_bucket(table, table->rules[rule].affinity, packet)];
 	lease_live = is_lease_live();
-	is_bare_syn = (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-	if (unlikely(!lease_live || bucket->marks & MARK_FLAGGED) &&
-	    packet->protocol == PROTOCOL_TCP && !is_bare_syn)
-		return judge_claim(ctx, packet,
-				   bucket->owner == table->own ||
-					   bucket->marks & MARK_EARLIER_HOLDER,
-				   lease_live);
-	if (bucket->owner != table->own)
-		return bucket->owner == NOBODY ? REASON_DISABLED : REASON_NOT_OWNER;
-	return lease_live ? REASON_OWNER : REASON_LEASE_EXPIRED;
+	if (unlikely(!lease_live || bucket->marks & MARK_FLAGGED))
+		return decide_contested(ctx, table, bucket, lease_live);
+	return judge_owner(table, bucket, lease_live);
 }
 
 static __always_inline enum reason malformed(u8 protocol)
@@ -131,6 +155,16 @@ static __always_inline enum reason decide_ipv4(struct xdp_md *ctx,
 	return decide_flow(ctx, table, vip->index, &packet);
 }
 
+/* In line, the compiler has made constants of the places behind a header without options. */
+static __noinline enum reason decide_ipv4_with_options(struct xdp_md *ctx,
+						       const struct filter_table *table,
+						       int to_vmac, int is_group)
+{
+	struct bytes frame = { (u8 *)(long)ctx->data, (u8 *)(long)ctx->data_end };
+
+	return decide_ipv4(ctx, table, frame, to_vmac, is_group);
+}
+
 static __always_inline enum reason decide(struct xdp_md *ctx, const struct filter_table *table,
 					  struct bytes frame)
 {
@@ -148,7 +182,9 @@ static __always_inline enum reason decide(struct xdp_md *ctx, const struct filte
 	if (!to_vmac && ethernet.destination != table->station_mac && !is_group)
 		return REASON_NOT_CLUSTER;
 	if (likely(ethernet.ethertype == ETHERTYPE_IPV4))
-		return decide_ipv4(ctx, table, frame, to_vmac, is_group);
+		return likely(is_plain_ipv4(frame)) ?
+			       decide_ipv4(ctx, table, frame, to_vmac, is_group) :
+			       decide_ipv4_with_options(ctx, table, to_vmac, is_group);
 	if (ethernet.ethertype == ETHERTYPE_ARP)
 		return decide_arp(table, frame, to_vmac);
 	if (!to_vmac)
