@@ -57,7 +57,7 @@ class Datapath:
         try:
             staged.mkdir(parents=True, mode=0o700)
             for name, descriptor in (*loaded.programs(), *loaded.maps()):
-                libbpf.pin(descriptor, staged / name)
+                libbpf.pin(descriptor, staged / _pin_name(name))
             attachment.detach_all(pins)
             shutil.rmtree(pins, ignore_errors=True)
             staged.rename(pins)
@@ -149,6 +149,11 @@ class Datapath:
         return tuple(
             sorted(path for top in (pins, staged) if top.exists() for path in top.rglob("*"))
         )
+
+
+def _pin_name(name: str) -> str:
+    # A variable's map is named after its section, .bss.lease; the BPF file system refuses dots.
+    return name.rpartition(".")[2]
 
 
 def _staged(pins: Path) -> Path:

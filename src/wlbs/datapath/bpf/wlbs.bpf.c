@@ -63,14 +63,9 @@ int wlbs_guard(struct __sk_buff *skb)
 SEC("syscall")
 int wlbs_lease(struct lease_request *request)
 {
-	u32 first = 0;
-	struct lease *own = bpf_map_lookup_elem(&lease, &first);
-
-	if (!own)
-		return -1;
-	own->until_jiffies = request->duration_jiffies ?
-				     bpf_jiffies64() + request->duration_jiffies :
-				     0;
+	lease.until_jiffies = request->duration_jiffies ?
+				      bpf_jiffies64() + request->duration_jiffies :
+				      0;
 	return 0;
 }
 
