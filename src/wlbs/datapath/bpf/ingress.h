@@ -4,9 +4,9 @@
  *
  * Knows the table, the lease and the claim. A test runs both on the same cases.
  *
- * What the path of a common frame does not need is out of line (__noinline) and reads the frame
- * again, so that it takes no register from that path. The common path itself calls nothing: one
- * call costs as much as half the hash (docs/decisions/0002).
+ * What a common frame never needs is out of line (__noinline) and reads the frame again, so that it
+ * takes no register from the common path. Only the rare is out of line: where returns go through a
+ * thunk, a call costs as much as the hash (docs/decisions/0002).
  */
 #ifndef WLBS_INGRESS_H
 #define WLBS_INGRESS_H
@@ -15,8 +15,8 @@
 #include "hash.h"
 #include "maps.h"
 
-static __noinline enum reason decide_arp(const struct filter_table *table, struct bytes frame,
-					 int to_vmac)
+static __always_inline enum reason decide_arp(const struct filter_table *table, struct bytes frame,
+					      int to_vmac)
 {
 	const struct vip_slot *vip;
 	struct arp arp;
