@@ -50,10 +50,11 @@ def never_two_owners(observed: Observed, what: str) -> Expectation:
     """Judge every exchange: who may answer it, and when.
 
     Until the client has acknowledged a SYN-ACK, there are never more hosts answering than SYNs were
-    sent: the bucket may move between a SYN and the same SYN sent again, and each is kept once.
-    From then on only the host whose SYN-ACK was acknowledged may send anything, a reset included,
-    unless nothing of that host has reached the other one for `RESET_AFTER_S`, or an operator has
-    stopped it, which cuts its connections.
+    sent: the bucket may move between a SYN and the same SYN sent again, and each is kept once. The
+    SYN-ACKs of those hosts may also come later, and again: each wants its own handshake finished.
+    But for these only the host whose SYN-ACK was acknowledged may send anything from then on, a
+    reset included, unless nothing of that host has reached the other one for `RESET_AFTER_S`, or an
+    operator has stopped it, which cuts its connections.
     """
     judged = [each for each in exchanges(observed.sent) if each.answers]
     breaches = [breach for exchange in judged for breach in _breaches(observed, exchange)]
@@ -75,7 +76,8 @@ def _breaches(observed: Observed, exchange: Exchange) -> Iterator[tuple[float, s
         if at_s > exchange.ended_s:
             return
         owner = exchange.owner
-        if owner is not None and at_s >= exchange.owned_s:
+        is_accepting = answer.segment.flags & TcpFlags.SYN
+        if owner is not None and at_s >= exchange.owned_s and not is_accepting:
             if host == owner:
                 continue
             if observed.was_stopped(owner, between=(exchange.owned_s, at_s)):
@@ -85,7 +87,8 @@ def _breaches(observed: Observed, exchange: Exchange) -> Iterator[tuple[float, s
                 yield at_s, f"{host} {does} {owner}'s {flow_words(exchange.flow)}"
         elif host not in answering:
             answering.append(host)
-            syn_count = sum(1 for syn_s in exchange.syns_s if syn_s <= at_s)
+            until_s = at_s if owner is None else min(at_s, exchange.owned_s)
+            syn_count = sum(1 for syn_s in exchange.syns_s if syn_s <= until_s)
             if len(answering) > max(syn_count, 1):
                 words = " and ".join(answering)
                 yield at_s, f"{words} answer one SYN of {flow_words(exchange.flow)}"
