@@ -17,6 +17,7 @@ from wlbs.datapath.layout import BUCKETS_AT, TABLE_SIZE, VIP_SLOT, VIP_SLOT_COUN
 from wlbs.datapath.loader import Datapath
 from wlbs.lab.command import inside, run, start
 from wlbs.lab.names import NODE_INTERFACE, LabNames
+from wlbs.lab.replace import replace_filter
 from wlbs.lab.tables import put
 from wlbs.linux import libbpf
 from wlbs.linux.error import LinuxError
@@ -125,6 +126,12 @@ def _meddled(site: Site, word: str) -> None:
     start(inside(site.names.namespace(site.victim.name), *words), log)
 
 
+def _misjudging(site: Site, binary: str) -> None:
+    """Put a filter with a fault in the place of every host's, on the same maps."""
+    for host in site.topology.hosts:
+        replace_filter(site.names.pins(host.name), binary)
+
+
 def _other_key(site: Site) -> dict[str, HashKey]:
     return {site.victim.name: HashKey(bytes(octet ^ 0xFF for octet in site.key.octets))}
 
@@ -137,6 +144,18 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
         Sabotage("guard-off", "the egress guard of h2 is detached", inject=_guard_off),
         Sabotage("two-owners", "h2 also takes the flows of h1", inject=_two_owners),
         Sabotage("arp-from-all", "every host answers ARP", inject=_arp_from_all),
+        Sabotage(
+            "ack-check-off",
+            "no host looks at sequence numbers before it claims a segment",
+            caught_in="handover-races",
+            inject=lambda site: _misjudging(site, "ack_check_off"),
+        ),
+        Sabotage(
+            "cookie-off",
+            "no host knows its SYN cookies again",
+            caught_in="handover-races",
+            inject=lambda site: _misjudging(site, "cookie_off"),
+        ),
         Sabotage("key-differs", "h2 has another key", other_keys=_other_key),
         Sabotage(
             "lease-off",

@@ -11,7 +11,7 @@ import ctypes
 import errno
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -108,6 +108,7 @@ _SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "bpf_program__fd": (_INT, (_POINTER,)),
     "bpf_map__name": (_TEXT, (_POINTER,)),
     "bpf_map__fd": (_INT, (_POINTER,)),
+    "bpf_map__reuse_fd": (_INT, (_POINTER, _INT)),
     "bpf_map_create": (_INT, (_INT, _TEXT, _U32, _U32, _U32, _POINTER)),
     "bpf_map_update_elem": (_INT, (_INT, _POINTER, _POINTER, ctypes.c_uint64)),
     "bpf_map_lookup_elem": (_INT, (_INT, _POINTER, _POINTER)),
@@ -119,6 +120,7 @@ _SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "bpf_prog_test_run_opts": (_INT, (_INT, _POINTER)),
     "bpf_link_create": (_INT, (_INT, _INT, _INT, _POINTER)),
     "bpf_link_detach": (_INT, (_INT,)),
+    "bpf_link_update": (_INT, (_INT, _INT, _POINTER)),
     "bpf_iter_create": (_INT, (_INT,)),
     "bpf_xdp_query_id": (_INT, (_INT, _INT, _POINTER)),
     "bpf_tc_hook_create": (_INT, (_POINTER,)),
@@ -167,8 +169,11 @@ def call(what: str, name: str, *arguments: object, tolerated: tuple[int, ...] = 
 class BpfObject:
     """A compiled object whose programs and maps are in the kernel until ``close``."""
 
-    def __init__(self, path: Path) -> None:
-        """Load everything in the object; LinuxError with the verifier's words if refused."""
+    def __init__(self, path: Path, reused: Callable[[str], int] | None = None) -> None:
+        """Load everything in the object; LinuxError with the verifier's words if refused.
+
+        ``reused`` returns for a map's name the descriptor of one that takes its place.
+        """
         library = _library()
         if not path.exists():
             what = f"{path} is missing"
@@ -183,6 +188,9 @@ class BpfObject:
         if not self._handle:
             what = f"cannot open {path}"
             raise refused(what, ctypes.get_errno())
+        if reused is not None:
+            for name, item in self._items("map"):
+                call(f"cannot reuse map {name}", "bpf_map__reuse_fd", item, reused(name))
         result = int(library.bpf_object__load(self._handle))
         if result < 0:
             self.close()
@@ -205,12 +213,15 @@ class BpfObject:
         yield from self._each("map")
 
     def _each(self, kind: str) -> Iterator[tuple[str, int]]:
+        descriptor = getattr(_library(), f"bpf_{kind}__fd")
+        return ((name, int(descriptor(item))) for name, item in self._items(kind))
+
+    def _items(self, kind: str) -> Iterator[tuple[str, int]]:
         library = _library()
-        step = getattr(library, f"bpf_object__next_{kind}")
-        name, descriptor = (getattr(library, f"bpf_{kind}__{part}") for part in ("name", "fd"))
+        step, name = getattr(library, f"bpf_object__next_{kind}"), f"bpf_{kind}__name"
         item = step(self._handle, None)
         while item:
-            yield name(item).decode(), int(descriptor(item))
+            yield getattr(library, name)(item).decode(), item
             item = step(self._handle, item)
 
 
@@ -327,6 +338,11 @@ def read_iterator(program_fd: int) -> bytes:
                 written += read
     finally:
         os.close(reader)
+
+
+def update_link(link_fd: int, program_fd: int) -> None:
+    """Have an attached link run another program, from one frame to the next."""
+    call("cannot change a link's program", "bpf_link_update", link_fd, program_fd, None)
 
 
 def detach_link(link_fd: int) -> None:

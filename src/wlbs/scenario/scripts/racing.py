@@ -59,7 +59,7 @@ _STALL_S: Final = 1.0
 """Others have taken over after 0.3 s; the rest is for what they keep then."""
 
 _MOVES_S: Final = 2.0
-"""How fast a bucket goes there and back, or on to a third host."""
+"""Within this a bucket has come to another host, and on from there."""
 
 _LATE: Final = Traffic.ANSWERS
 
@@ -192,17 +192,17 @@ def _moves(topology: Topology) -> tuple[Step, ...]:
     others = _others(topology)
     first, rest = others[:1], others[1:]
     on_and_on: tuple[Step, ...] = (
-        *(Do(Deed.DRAINSTOP, host, "goes on") for host in first),
-        AwaitHolders((victim, *rest), _MOVED_S_MAX),
+        *(Do(Deed.DRAINSTOP, host) for host in first),
+        AwaitHolders((victim, *rest), _MOVED_S_MAX, "has gone on"),
         Do(Deed.DRAINSTOP, victim),
-        AwaitHolders(rest, _MOVED_S_MAX, "has gone on"),
+        AwaitHolders(rest, _MOVED_S_MAX, "has gone further"),
         *(Do(Deed.START, host) for host in (*first, victim)),
         AwaitHolders(hosts, _MOVED_S_MAX),
     )
     return (
         BeginAttempts("moves", PORT, _ATTEMPT_S),
-        Do(Deed.DRAINSTOP, victim, "goes"),
-        AwaitHolders(others, _MOVED_S_MAX),
+        Do(Deed.DRAINSTOP, victim),
+        AwaitHolders(others, _MOVED_S_MAX, "is gone"),
         Do(Deed.START, victim),
         AwaitHolders(hosts, _MOVED_S_MAX, "is back"),
         *(on_and_on if rest else ()),
@@ -211,8 +211,8 @@ def _moves(topology: Topology) -> tuple[Step, ...]:
 
 
 def _timely(topology: Topology) -> tuple[Expects, ...]:
-    there_and_back = Follows("goes", "is back", _MOVES_S, figure="there_and_back_ms")
-    on_and_on = Follows("goes on", "has gone on", _MOVES_S, figure="on_and_on_ms")
+    there_and_back = Follows("is gone", "is back", _MOVES_S, figure="there_and_back_ms")
+    on_and_on = Follows("has gone on", "has gone further", _MOVES_S, figure="on_and_on_ms")
     is_chain = len(_others(topology)) > 1
     return (there_and_back, on_and_on) if is_chain else (there_and_back,)
 
