@@ -15,6 +15,7 @@ from typing import Final
 from wlbs.config.load import HostSettings
 from wlbs.core.cluster import Cluster, Host
 from wlbs.core.table import FilterTable
+from wlbs.datapath import attachment
 from wlbs.datapath.loader import OBJECT, Datapath
 from wlbs.linux import link, sysctl
 from wlbs.linux.change import (
@@ -104,7 +105,8 @@ def undo_datapath(change: DatapathPinned, is_there: bool) -> None:  # noqa: FBT0
     """Detach and unpin what `make` loaded, also where loading was cut short."""
     pins = Path(change.pins)
     if is_there and pins.exists():
-        Datapath.open(pins).remove()
+        # By what is pinned, not by what this version would pin: it may be an older one's.
+        attachment.detach_all(pins)
     # An interface that is gone has taken its filters along, and links end with their last pin;
     # what loading had staged when it was cut short is attached nowhere.
     for top in (pins, pins.with_name(f"{pins.name}-staged")):
