@@ -183,10 +183,9 @@ class Client:
         """The node this client is."""
         return self._station.node
 
-    def ask(self, vip: IpAddress, flow: PlannedFlow, on_end: Callable[[], None]) -> Asking:
+    def ask(self, vip: IpAddress, asking: Asking) -> None:
         """Open a connection, ask once, and settle the outcome within `PATIENCE_NS`."""
-        asking = Asking(flow, int(self._schedule.now), on_end)
-        socket = self._stack.connect(_path(vip, flow), asking)
+        socket = self._stack.connect(_path(vip, asking.flow), asking)
 
         def lose_patience() -> None:
             if not asking.has_ended:
@@ -194,7 +193,6 @@ class Client:
                 socket.close()
 
         self._schedule.after(PATIENCE_NS, lose_patience)
-        return asking
 
     def open(self, vip: IpAddress, flow: PlannedFlow) -> Lasting:
         """Open a long-lived connection."""
