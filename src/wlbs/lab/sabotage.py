@@ -64,6 +64,8 @@ class Sabotage:
 
     name: str
     summary: str
+    caught_in: str = "serve"
+    """The scenario of which some expectation is there to catch it."""
     inject: Callable[[Site], None] = _nothing
     other_keys: Callable[[Site], dict[str, HashKey]] = _no_keys
 

@@ -21,6 +21,22 @@ class Direction(StrEnum):
     TO_NODE = "out"
 
 
+@unique
+class Failure(StrEnum):
+    """How a connection fails, as its client sees it; an ``error`` begins with one of these."""
+
+    REFUSED = "refused"
+    """A reset in answer to the SYN."""
+    RESET = "reset"
+    """A reset of a connection that was open."""
+    SILENT = "no answer"
+    """Nothing came for longer than the client's patience."""
+    CLOSED = "closed"
+    """The other side closed before it had answered."""
+    OTHER = "failed"
+    """The client's own system said no; what it said follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One connection a client tried; ``answered_by`` is None where it failed, with ``error``."""
@@ -58,7 +74,10 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a labelled step had been carried out; ``held`` is False if it waited in vain."""
+    """When a labelled step came; ``held`` is False if it waited in vain.
+
+    What is done (a cut, a stall) counts from its beginning, what is waited for from its end.
+    """
 
     label: str
     at_s: float
@@ -68,6 +87,8 @@ class Moment:
 @dataclass(frozen=True, slots=True)
 class Holding:
     """The buckets of one rule in the filter table of one host's kernel at the end of a run.
+
+    A host whose data path is gone by then has none.
 
     ``owned`` has one bit for each bucket that the host owns; rules count as in the configuration,
     the default rule last.

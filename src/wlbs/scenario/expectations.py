@@ -41,7 +41,8 @@ class TakenOver:
     """From the labelled moment on, the batch's attempts fail until some succeed again.
 
     ``gap_ms`` runs from the moment to the start of the first attempt that succeeds on its first
-    SYN; it is a figure of the run, and must not exceed ``gap_ms_max``.
+    SYN; it is a figure of the run, and must not exceed ``gap_ms_max``. Nothing is shown unless an
+    attempt before that one failed, or needed a second SYN.
     """
 
     batch: str
@@ -82,11 +83,15 @@ class NothingNewAt:
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """The moment ``then`` comes at most ``within_s`` after the moment ``after``."""
+    """The moment ``then`` comes at most ``within_s`` after the moment ``after``.
+
+    With ``figure`` the longest time of all that bear this name is a figure of the run.
+    """
 
     after: str
     then: str
     within_s: float
+    figure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +113,14 @@ class FlagsGone:
 class LeaseMargin:
     """The first new flow kept in a bucket taken over from a host comes after its last.
 
-    ``lease_margin_ms`` is a figure of the run: first kept by the new owner minus last by the old,
-    counted from the labelled moment on.
+    Judged on the attempts aimed at the host. ``lease_margin_ms`` is a figure of the run: first kept
+    by a new owner after the labelled moment, minus last kept by the old one before the moment
+    ``until``, by which it may have come back.
     """
 
     host: str
     after: str
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,37 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The named scenarios.
+"""The named scenarios, in any topology.
 
-Knows what each is about; what holds in all of them is in `judge`.
+Knows which there are; what happens in each is in the package `scripts`.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Final
 
-from wlbs.scenario.steps import FairShare, Leak, Scenario, SendFlows, Spread
+from wlbs.scenario.scripts.failing import (
+    crash,
+    crash_busy,
+    crash_carrier,
+    stall,
+    stall_kill,
+    stall_swap,
+)
+from wlbs.scenario.scripts.leaving import leave_join, rolling
+from wlbs.scenario.scripts.serving import serve
+from wlbs.scenario.scripts.splitting import one_way, partition
+from wlbs.scenario.steps import Scenario
 from wlbs.scenario.topology import Topology
 
-_SERVE: Final = Scenario(
-    name="serve",
-    summary="three hosts share one address; a leak of the cluster's MAC changes nothing",
-    topology=Topology(),
-    steps=(
-        SendFlows("affinity none", 80, 1000, Spread.PORTS),
-        SendFlows("affinity single", 81, 400, Spread.ADDRESSES),
-        Leak("h2"),
-        SendFlows("after the leak", 80, 60, Spread.PORTS),
-    ),
-    # Three standard deviations of a fair binomial share: 4.5 points of 1,000, 7.1 of 400.
-    shares=(FairShare("affinity none", 0.05), FairShare("affinity single", 0.08)),
+_SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
+    serve,
+    crash,
+    crash_carrier,
+    crash_busy,
+    leave_join,
+    rolling,
+    stall,
+    stall_swap,
+    stall_kill,
+    one_way,
+    partition,
 )
 
-SCENARIOS: Final[dict[str, Scenario]] = {each.name: each for each in (_SERVE,)}
+SCENARIOS: Final[dict[str, Scenario]] = {
+    each.name: each for each in (script(Topology()) for script in _SCRIPTS)
+}
 
 
 def with_topology(scenario: Scenario, topology: Topology) -> Scenario:
-    """Return the scenario in another topology; a leak by a host that is not there is by h1."""
-    names = {host.name for host in topology.hosts}
-    steps = tuple(
-        Leak("h1") if isinstance(step, Leak) and step.host not in names else step
-        for step in scenario.steps
-    )
-    return replace(scenario, topology=topology, steps=steps)
+    """Return a scenario of the library in another topology, its parts played by who is there."""
+    for script in _SCRIPTS:
+        moved = script(topology)
+        if moved.name == scenario.name:
+            return moved
+    raise KeyError(scenario.name)

@@ -1,17 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a scenario in a world: the one interpreter of steps.
 
-Knows the order of things. Knows no world and judges nothing itself.
+Knows the order of things and keeps the moments of labelled steps. Knows no world and judges nothing
+itself.
 """
 
-from collections.abc import Callable
-from typing import assert_never
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final, assert_never
 
-from wlbs.scenario.draw import draw_flows, draw_key
+from wlbs.scenario.draw import Aim, Draws, PlannedFlow, draw_key, draw_part
+from wlbs.scenario.evidence import Moment
 from wlbs.scenario.judge import figures_of, judge
+from wlbs.scenario.judging.observed import Observed
 from wlbs.scenario.report import Report
-from wlbs.scenario.steps import Leak, Scenario, SendFlows, Step
+from wlbs.scenario.steps import (
+    AwaitStopped,
+    BeginAttempts,
+    CloseConnections,
+    Cut,
+    Do,
+    EndAttempts,
+    Heal,
+    Leak,
+    Occupy,
+    OpenConnections,
+    Scenario,
+    SendFlows,
+    SetCarrier,
+    Step,
+    Wait,
+)
 from wlbs.scenario.world import World
+
+STEP_S_MAX: Final = 6.0
+"""Longer than any step takes that does not say itself how long it may: for attempts enough flows
+are drawn to last until they are to end. An agent that begins takes one to two seconds."""
 
 
 def run(
@@ -19,22 +43,128 @@ def run(
 ) -> Report:
     """Carry out every step and judge what was observed; ``on_step`` hears of each step first."""
     world.begin(scenario.topology, draw_key(seed))
-    drawn_count = 0
-    for step in scenario.steps:
-        on_step(step)
-        match step:
-            case SendFlows():
-                world.send(draw_flows(seed, step, scenario.topology, drawn_count))
-                drawn_count += step.count
-            case Leak():
-                world.leak(step.host)
-            case _:
-                assert_never(step)
-    evidence = world.finish()
+    moments = _Interpreter(scenario, world, seed).carry_out_all(on_step)
+    evidence = replace(world.finish(), moments=moments)
+    observed = Observed(scenario, evidence)
     return Report(
         scenario=scenario.name,
         world=world.name,
         seed=seed,
-        expectations=judge(scenario, evidence),
-        figures=figures_of(scenario, evidence),
+        expectations=judge(observed),
+        figures=figures_of(observed),
     )
+
+
+class _Interpreter:
+    """One run on its way through the script."""
+
+    def __init__(self, scenario: Scenario, world: World, seed: int) -> None:
+        """Begin with nothing drawn."""
+        self._steps = scenario.steps
+        self._world = world
+        self._seed = seed
+        self._draws = Draws(seed, scenario.topology)
+
+    def carry_out_all(self, on_step: Callable[[Step], None]) -> tuple[Moment, ...]:
+        """Carry out every step in its turn and return the moments of those with a label."""
+        moments = []
+        for index, step in enumerate(self._steps):
+            on_step(step)
+            began_s = self._world.elapsed_s()
+            held = self._carry_out(index, step)
+            label = getattr(step, "label", "")
+            if label:
+                # What is done to a host counts from its beginning, so that no gap looks shorter
+                # than it was; what is waited for counts from its end.
+                is_awaited = isinstance(step, AwaitStopped | CloseConnections)
+                at_s = self._world.elapsed_s() if is_awaited else began_s
+                moments.append(Moment(label, at_s, held))
+        return tuple(moments)
+
+    def _carry_out(self, index: int, step: Step) -> bool:
+        """Carry out one step; False if what it waited for did not come."""
+        world = self._world
+        match step:
+            case AwaitStopped():
+                return world.await_stopped(step.host, step.seconds)
+            case Wait():
+                drawn_s = step.drawn_s * draw_part(self._seed, f"wait {index}")
+                world.wait(step.seconds + drawn_s)
+            case (
+                SendFlows()
+                | OpenConnections()
+                | CloseConnections()
+                | BeginAttempts()
+                | EndAttempts()
+            ):
+                self._have_clients(index, step)
+            case Cut() | Heal() | SetCarrier() | Do() | Occupy() | Leak():
+                self._have_happen(step)
+            case _:
+                assert_never(step)
+        return True
+
+    def _have_clients(
+        self,
+        index: int,
+        step: SendFlows | OpenConnections | CloseConnections | BeginAttempts | EndAttempts,
+    ) -> None:
+        world = self._world
+        match step:
+            case SendFlows():
+                world.send(self._draws.flows(step))
+            case OpenConnections():
+                world.open_connections(self._draws.flows(step))
+            case CloseConnections():
+                world.close_connections(step.batch, step.host)
+            case BeginAttempts():
+                seconds = _seconds_until_end(step.batch, self._steps[index + 1 :])
+                aim = Aim(world.cluster, step.aimed_at) if step.aimed_at else _anywhere
+                flows = self._draws.attempts(step, round(seconds / step.interval_s), aim)
+                world.begin_attempts(flows, step.interval_s)
+            case EndAttempts():
+                world.end_attempts(step.batch)
+            case _:
+                assert_never(step)
+
+    def _have_happen(self, step: Cut | Heal | SetCarrier | Do | Occupy | Leak) -> None:
+        world = self._world
+        match step:
+            case Cut():
+                world.cut(step)
+            case Heal():
+                world.heal()
+            case SetCarrier():
+                world.set_carrier(step.host, up=step.up)
+            case Do():
+                world.do(step)
+            case Occupy():
+                world.occupy(busy=step.busy)
+            case Leak():
+                world.leak(step.host)
+            case _:
+                assert_never(step)
+
+
+def _anywhere(flow: PlannedFlow) -> bool:
+    """Take any flow."""
+    del flow
+    return True
+
+
+def _seconds_until_end(batch: str, steps: Sequence[Step]) -> float:
+    """Return for how long the attempts of a batch may go on at most."""
+    seconds = STEP_S_MAX
+    for step in steps:
+        match step:
+            case EndAttempts() if step.batch == batch:
+                break
+            case Wait():
+                seconds += step.seconds + step.drawn_s
+            case AwaitStopped():
+                seconds += step.seconds
+            case Cut() | Heal() | SetCarrier() | Occupy():
+                pass
+            case _:
+                seconds += STEP_S_MAX
+    return seconds

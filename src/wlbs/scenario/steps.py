@@ -88,9 +88,13 @@ class EndAttempts:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Let the world go on for so long."""
+    """Let the world go on for so long, and for a part of ``drawn_s`` that the seed decides.
+
+    The drawn part makes what follows hit heartbeats in every phase, run after run.
+    """
 
     seconds: float
+    drawn_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

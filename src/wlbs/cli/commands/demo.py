@@ -5,7 +5,6 @@ Knows how a run is shown, on a terminal and without one. What runs is the scenar
 lab; nothing is put on for show.
 """
 
-import secrets
 import sys
 import time
 from collections import Counter
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from wlbs.cli.commands.lab import SEED_LIMIT, lab_of_this_process
+from wlbs.cli.commands.lab import lab_of_this_process
 from wlbs.cli.exits import Exit
+from wlbs.cli.runs import draw_seed
 from wlbs.lab.command import require_root
 from wlbs.lab.recorder import switch_table
 from wlbs.lab.run import Watch, run_in_lab
@@ -46,7 +46,7 @@ def demo(seed: int | None) -> int:
     leaves nothing behind. Exit status 0 only if every expectation held.
     """
     require_root()
-    drawn = seed if seed is not None else secrets.randbelow(SEED_LIMIT)
+    drawn = draw_seed(seed)
     is_terminal = sys.stdout.isatty()
     report = _shown_live(drawn) if is_terminal else _shown_plainly(drawn)
     click.echo(_summary(report))

@@ -5,35 +5,28 @@ Knows words, tables and exit statuses. Knows nothing of how a lab is made or wha
 """
 
 import os
-import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from json import dumps
 from typing import Final
 
 import click
 
 from wlbs.cli.exits import Exit
+from wlbs.cli.runs import RunOrder, World, carry_out, run_options
 from wlbs.lab.build import NodeStatus, build, namespace_of, read_topology, start_cluster, status
 from wlbs.lab.command import inside, require_root
 from wlbs.lab.names import DEFAULT_LAB, LAB_NAME, LabNames
 from wlbs.lab.run import run_in_lab
-from wlbs.lab.sabotage import NO_SABOTAGE, SABOTAGES, Sabotage
+from wlbs.lab.sabotage import NO_SABOTAGE, SABOTAGES
 from wlbs.lab.sweep import labs_found, sweep
-from wlbs.scenario.library import SCENARIOS, with_topology
-from wlbs.scenario.report import Report, as_plain
+from wlbs.scenario.library import SCENARIOS
+from wlbs.scenario.report import Report
 from wlbs.scenario.steps import Scenario
 from wlbs.scenario.topology import CLIENT_COUNT_MAX, HOST_COUNT_MAX, Topology
 
 LAB_HOST_COUNT_MAX: Final = min(HOST_COUNT_MAX, 16)
 """Hosts of one lab share one machine's memory and processors; more say nothing new."""
 LAB_CLIENT_COUNT_MAX: Final = min(CLIENT_COUNT_MAX, 16)
-
-MIN_CLIENTS: Final = 2
-"""`serve` speaks from 400 addresses, and behind one client there are 254."""
-
-RUN_COUNT_MAX: Final = 1000
-SEED_LIMIT: Final = 1_000_000
-"""Seeds are short enough to be read aloud; each is a history of its own."""
 
 
 def lab_of_this_process() -> LabNames:
@@ -129,34 +122,17 @@ def sweep_command(name: str | None) -> None:
 
 
 @lab.command("run")
-@click.argument("scenario", required=False)
-@click.option("--all", "run_all", is_flag=True, help="Run every scenario.")
-@click.option("--hosts", type=click.IntRange(1, LAB_HOST_COUNT_MAX), default=None)
-@click.option("--clients", type=click.IntRange(MIN_CLIENTS, LAB_CLIENT_COUNT_MAX), default=None)
-@click.option("--runs", type=click.IntRange(1, RUN_COUNT_MAX), help="Repeat with further seeds.")
-@click.option("--seed", type=click.IntRange(0), default=None, help="Repeat the run of this seed.")
-@click.option("--sabotage", type=click.Choice(["all", *SABOTAGES]), help="Break the cluster first.")
-@json_option
+@run_options(
+    host_count_max=LAB_HOST_COUNT_MAX,
+    client_count_max=LAB_CLIENT_COUNT_MAX,
+    sabotages=tuple(SABOTAGES),
+)
 @click.pass_context
 def run_command(context: click.Context, /, **words: object) -> int:
     """Run SCENARIO in a lab of its own; exit status 0 only if every expectation held."""
     order = RunOrder(**words)  # type: ignore[arg-type] # click has checked the words
-    scenarios = _chosen(context, order)
-    seed = order.seed if order.seed is not None else secrets.randbelow(SEED_LIMIT)
-    show = (lambda _: None) if order.as_json else click.echo
-    reports = []
-    for scenario in scenarios:
-        for sabotage in _sabotages(order):
-            for index in range(order.runs or 1):
-                report = run_in_lab(scenario, seed + index, lab_of_this_process(), sabotage)
-                reports.append((sabotage, report))
-                show(_told(report, sabotage))
-    passed = all(report.passed for _, report in reports)
-    if order.as_json:
-        runs = _as_plain(reports)
-        is_one = len(runs) == 1 and not (order.run_all or order.runs)
-        click.echo(dumps(runs[0] if is_one else {"runs": runs, "passed": passed}))
-    return Exit.OK if passed else Exit.FAILED
+    caught_in = {each.name: each.caught_in for each in SABOTAGES.values()}
+    return carry_out(context, order, World("lab", _start, caught_in))
 
 
 @lab.command("list")
@@ -175,72 +151,9 @@ def list_command(*, as_json: bool) -> None:
         click.echo(f"sabotage {sabotage.name}: {sabotage.summary}")
 
 
-@dataclass(frozen=True, slots=True)
-class RunOrder:
-    """What `wlbs lab run` was asked for."""
-
-    scenario: str | None
-    run_all: bool
-    hosts: int | None
-    clients: int | None
-    runs: int | None
-    seed: int | None
-    sabotage: str | None
-    as_json: bool
-
-
-def _chosen(context: click.Context, order: RunOrder) -> tuple[Scenario, ...]:
-    """Return the scenarios asked for, in the topology asked for."""
-    if (order.scenario is None) == (not order.run_all):
-        words = f"name one scenario ({', '.join(SCENARIOS)}) or say --all"
-        raise click.UsageError(words, context)
-    if order.scenario is not None and order.scenario not in SCENARIOS:
-        words = f"there is no scenario {order.scenario!r}; there are {', '.join(SCENARIOS)}"
-        raise click.UsageError(words, context)
-    if order.sabotage and order.hosts == 1:
-        words = "a sabotage needs two hosts at least"
-        raise click.UsageError(words, context)
-    names = SCENARIOS if order.run_all else (order.scenario,)
-    chosen = tuple(SCENARIOS[name] for name in names if name)
-    return tuple(
-        with_topology(
-            each,
-            Topology(
-                order.hosts or each.topology.host_count, order.clients or each.topology.client_count
-            ),
-        )
-        for each in chosen
-    )
-
-
-def _sabotages(order: RunOrder) -> tuple[Sabotage, ...]:
-    if order.sabotage == "all":
-        return tuple(SABOTAGES.values())
-    return (SABOTAGES[order.sabotage] if order.sabotage else NO_SABOTAGE,)
-
-
-def _told(report: Report, sabotage: Sabotage) -> str:
-    broken = "" if sabotage is NO_SABOTAGE else f", sabotaged: {sabotage.summary}"
-    lines = [f"{report.scenario} in the {report.world}, seed {report.seed}{broken}"]
-    for each in report.expectations:
-        mark = "held  " if each.held else "BROKEN"
-        lines.append(f"  {mark} {each.at_s:6.2f} s  {each.what}: {each.seen}")
-    repeat = f"wlbs lab run {report.scenario} --seed {report.seed}"
-    repeat += "" if sabotage is NO_SABOTAGE else f" --sabotage {sabotage.name}"
-    lines.append("  every expectation held" if report.passed else f"  failed; repeat it: {repeat}")
-    return "\n".join(lines)
-
-
-def _as_plain(reports: list[tuple[Sabotage, Report]]) -> list[dict[str, object]]:
-    """Return the reports for scripts; a sabotaged run also says which expectations caught it."""
-    runs: list[dict[str, object]] = []
-    for sabotage, report in reports:
-        run = as_plain(report)
-        if sabotage is not NO_SABOTAGE:
-            run["sabotage"] = sabotage.name
-            run["caught_by"] = [each.what for each in report.expectations if not each.held]
-        runs.append(run)
-    return runs
+def _start(scenario: Scenario, seed: int, sabotage: str | None) -> Report:
+    broken = SABOTAGES[sabotage] if sabotage else NO_SABOTAGE
+    return run_in_lab(scenario, seed, lab_of_this_process(), broken)
 
 
 def _described(names: LabNames, nodes: tuple[NodeStatus, ...]) -> str:

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The evidence of one run, its frames read once: what every judge looks at.
+
+Knows frames, flows and moments. Knows nothing of what should hold.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from wlbs.core.address import IpAddress
+from wlbs.core.frame import Arp, Frame, Malformed, Packet, Segment, parse
+from wlbs.scenario.evidence import Direction, Evidence, Moment, SeenFrame
+from wlbs.scenario.report import Expectation
+from wlbs.scenario.steps import Scenario
+from wlbs.scenario.topology import Topology
+
+FlowId = tuple[IpAddress, int, int]
+"""A flow as client and server both name it: client address, client port, server port."""
+
+EXAMPLE_COUNT_MAX = 3
+"""How many breaches a report quotes; the number of all of them is always given."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSegment:
+    """A TCP segment to or from the virtual IP at one switch port."""
+
+    at_s: float
+    port: str
+    flow: FlowId
+    is_to_vip: bool
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class SeenArp:
+    """An ARP frame as it was sent."""
+
+    seen: SeenFrame
+    arp: Arp
+
+
+@dataclass(slots=True)
+class Observed:
+    """What was observed, in the shape judges ask for; frames are in the order of their time."""
+
+    scenario: Scenario
+    evidence: Evidence
+    sent: list[SeenSegment] = field(default_factory=list)
+    """Segments to and from the virtual IP as nodes sent them."""
+    delivered: list[SeenSegment] = field(default_factory=list)
+    """The same as the switch handed them out."""
+    arps: list[SeenArp] = field(default_factory=list)
+    _heard: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        """Read every frame once."""
+        hosts = {host.mac: host.name for host in self.topology.hosts}
+        for seen in self.evidence.frames:
+            frame = parse(seen.data)
+            if isinstance(frame, Malformed):
+                continue
+            is_sent = seen.direction is Direction.FROM_NODE
+            segment = _segment(self.topology.vip, seen, frame)
+            if segment:
+                (self.sent if is_sent else self.delivered).append(segment)
+            if is_sent and isinstance(frame.payload, Arp):
+                self.arps.append(SeenArp(seen, frame.payload))
+            if not is_sent and frame.source in hosts:
+                self._heard[seen.port, hosts[frame.source]].append(seen.at_s)
+
+    @property
+    def topology(self) -> Topology:
+        """Who took part."""
+        return self.scenario.topology
+
+    @property
+    def end_s(self) -> float:
+        """When the last thing was observed: until then, what held held."""
+        return max(
+            (
+                *(each.at_s for each in self.evidence.attempts),
+                *(each.last_transfer_s for each in self.evidence.connections),
+                *(each.at_s for each in self.evidence.moments),
+            ),
+            default=0.0,
+        )
+
+    def moment(self, label: str) -> Moment | None:
+        """Return the moment of a label; None if it never came, or was waited for in vain."""
+        found = [each for each in self.evidence.moments if each.label == label and each.held]
+        return found[-1] if found else None
+
+    def end_of(self, label: str) -> float:
+        """Return the moment of a label; without a label, or if it never came, for ever."""
+        moment = self.moment(label) if label else None
+        return moment.at_s if moment else float("inf")
+
+    def was_heard(self, host: str, *, at_port: str, between: tuple[float, float]) -> bool:
+        """Tell whether any frame of a host was handed to a node's port in an interval."""
+        times = self._heard.get((at_port, host), [])
+        first_s, last_s = between
+        index = bisect_right(times, last_s)
+        return index > 0 and times[index - 1] >= first_s
+
+    def found(
+        self, what: str, *, held: bool, seen: str, broke_s: Sequence[float] = ()
+    ) -> Expectation:
+        """Return an expectation, held until the end or broken at the first of these moments."""
+        return Expectation(what, min(broke_s, default=self.end_s), held, seen)
+
+
+def with_examples(seen: str, examples: Sequence[str]) -> str:
+    """Return what was seen with a few of the breaches."""
+    if not examples:
+        return seen
+    return f"{seen}: " + "; ".join(examples[:EXAMPLE_COUNT_MAX])
+
+
+def flow_words(flow: FlowId) -> str:
+    """Return a flow as people write it."""
+    client, client_port, server_port = flow
+    return f"{client}:{client_port} to port {server_port}"
+
+
+def _segment(vip: IpAddress, seen: SeenFrame, frame: Frame) -> SeenSegment | None:
+    packet = frame.payload
+    if not isinstance(packet, Packet) or not isinstance(packet.transport, Segment):
+        return None
+    segment = packet.transport
+    if packet.destination == vip:
+        flow = (packet.source, segment.source_port, segment.destination_port)
+        return SeenSegment(seen.at_s, seen.port, flow, is_to_vip=True, segment=segment)
+    if packet.source == vip:
+        flow = (packet.destination, segment.destination_port, segment.source_port)
+        return SeenSegment(seen.at_s, seen.port, flow, is_to_vip=False, segment=segment)
+    return None
