@@ -22,10 +22,12 @@ from typing import Final
 
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.buckets import BUCKET_COUNT, HashKey
+from wlbs.core.protocol.events import Instant
 from wlbs.core.rules import Affinity, HostIndex, PortRule
 from wlbs.core.table import Buckets, FilterTable, Vip
 from wlbs.datapath.loader import OBJECT, Datapath
 from wlbs.linux import bpffs, libbpf
+from wlbs.linux.clock import now
 
 HERE: Final = Path(__file__).parent / "bpf"
 COMPILER: Final = (sys.executable, "-m", "ziglang", "cc", "-target", "bpfel-freestanding")
@@ -89,7 +91,7 @@ def measure() -> dict[str, dict[str, float]]:
 def measure_case(datapath: Datapath, empty: libbpf.FrameRunner, case: Case) -> float:
     """Return the median over the rounds of filter by empty program."""
     datapath.install(table(case))
-    datapath.renew_lease(LEASE_NS)
+    datapath.hold_lease(Instant(now() + LEASE_NS))
     runner = libbpf.FrameRunner(datapath.descriptor("wlbs_filter"))
     # The filter rewrites the buffer it is given again: from the second time on a frame of ours is
     # addressed to the station MAC, and is decided all the same.

@@ -17,6 +17,7 @@ from wlbs.core.buckets import Flow, bucket_of
 from wlbs.core.filter import Claim, Verdict, decide, locate, rewrite
 from wlbs.core.frame import Frame, parse
 from wlbs.core.frame import Packet as IpPacket
+from wlbs.core.probe import PROBE_PORT, Answer, encode_answer, encode_request
 from wlbs.core.reason import Action, Reason
 from wlbs.core.rules import DEFAULT_RULE, Affinity, HostIndex
 from wlbs.core.table import NOBODY, Buckets, FilterTable, Mark, Vip
@@ -45,6 +46,8 @@ SEGMENT = to(VMAC) / ip() / TCP(sport=40000, dport=80, flags="A")
 QUERY = to(VMAC) / ip() / UDP(sport=40000, dport=53)
 PING = to(VMAC) / ip() / ICMP()
 FRAGMENT = to(VMAC) / ip(frag=1, proto=17) / b"rest"
+DELIVERY = b"wlbs\1\2\3"
+DEDICATED = IpAddress.parse("10.0.0.11")
 REQUEST = ARP(op=1, hwsrc=CLIENT, psrc="192.0.2.77", pdst="10.0.0.1")
 
 
@@ -74,6 +77,9 @@ def reason_for(
     [
         (b"short", Reason.NOT_CLUSTER),
         (Ether(dst=BROADCAST, src=CLIENT, type=0x886F) / b"beat", Reason.HEARTBEAT),
+        (Ether(dst=BROADCAST, src=CLIENT, type=0x886F) / DELIVERY, Reason.HEARTBEAT),
+        (Ether(dst=VMAC, src=CLIENT, type=0x886F) / b"beat", Reason.HEARTBEAT),
+        (Ether(dst=VMAC, src=CLIENT, type=0x886F) / DELIVERY, Reason.DELIVERY_PROBE),
         (to(CLIENT, VMAC) / ip() / TCP(), Reason.SOURCE_VMAC),
         (to(CLIENT) / ip() / TCP(), Reason.NOT_CLUSTER),
         (Ether(dst=BROADCAST, src=CLIENT, type=0x1234), Reason.NOT_CLUSTER),
@@ -129,6 +135,22 @@ def test_arp_is_answered_by_everybody_while_its_resolver_is_in_doubt(table: Filt
 @pytest.mark.parametrize("frame", [SYN, QUERY, PING, SEGMENT, FRAGMENT, to(BROADCAST) / REQUEST])
 def test_without_a_lease_nothing_new_is_taken(table: FilterTable, frame: Packet) -> None:
     assert reason_for(table, frame, lease_live=False) is Reason.LEASE_EXPIRED
+
+
+@pytest.mark.parametrize("claim", Claim)
+@pytest.mark.parametrize("frame", [SYN, QUERY, PING, SEGMENT, FRAGMENT, to(BROADCAST) / REQUEST])
+def test_a_host_that_was_stopped_serves_nothing_without_a_lease(
+    table: FilterTable, frame: Packet, claim: Claim
+) -> None:
+    stopped = dataclasses.replace(table, is_stopped=True)
+    assert reason_for(stopped, frame, claim, lease_live=False) is Reason.STOPPED
+    assert reason_for(stopped, frame, claim) is reason_for(table, frame, claim)
+
+
+def test_a_stopped_host_leaves_alone_what_is_anothers(table: FilterTable) -> None:
+    stopped = dataclasses.replace(held(table, TWO), is_stopped=True)
+    assert reason_for(stopped, SYN, lease_live=False) is Reason.NOT_OWNER
+    assert reason_for(stopped, SEGMENT, Claim.SOCKET, lease_live=False) is Reason.STOPPED
 
 
 @pytest.mark.parametrize("frame", [SYN, QUERY, PING, SEGMENT])
@@ -204,7 +226,7 @@ def test_a_packet_is_located_by_its_rule_and_its_affinity(
 def test_a_kept_frame_is_addressed_to_the_station_and_otherwise_as_it_came(
     table: FilterTable,
 ) -> None:
-    kept = rewrite(table, bytes(SYN), Verdict(Reason.OWNER))
+    kept = rewrite(table, bytes(SYN), Verdict(Reason.OWNER), lease_live=True)
     assert kept == Mac.parse(STATION).octets + bytes(SYN)[6:]
 
 
@@ -212,12 +234,13 @@ def test_a_masked_frame_comes_from_the_masked_mac(table: FilterTable) -> None:
     masking = dataclasses.replace(table, masked_mac=Mac.parse("02:01:0a:00:00:01"))
     leak = Ether(dst=CLIENT, src=VMAC) / ip() / TCP()
     clean = Ether(dst=CLIENT, src="02:01:0a:00:00:01") / ip() / TCP()
-    assert rewrite(masking, bytes(leak), Verdict(Reason.GUARD_MASKED)) == bytes(clean)
+    masked = rewrite(masking, bytes(leak), Verdict(Reason.GUARD_MASKED), lease_live=True)
+    assert masked == bytes(clean)
 
 
 @pytest.mark.parametrize("reason", [Reason.NOT_OWNER, Reason.NOT_CLUSTER])
 def test_a_dropped_or_passed_frame_is_left_as_it_came(table: FilterTable, reason: Reason) -> None:
-    assert rewrite(table, bytes(SYN), Verdict(reason)) == bytes(SYN)
+    assert rewrite(table, bytes(SYN), Verdict(reason), lease_live=True) == bytes(SYN)
 
 
 def test_an_arp_answer_has_the_vmac_inside_and_the_station_outside(table: FilterTable) -> None:
@@ -227,4 +250,44 @@ def test_an_arp_answer_has_the_vmac_inside_and_the_station_outside(table: Filter
     assert verdict.action is Action.ANSWER
     answer = ARP(op=2, hwsrc=VMAC, psrc="10.0.0.1", hwdst=CLIENT, pdst="192.0.2.77")
     expected = bytes(Ether(dst=CLIENT, src=STATION) / answer) + padding
-    assert rewrite(table, question, verdict) == expected
+    assert rewrite(table, question, verdict, lease_live=True) == expected
+
+
+def probe(destination: str = STATION, port: int = PROBE_PORT) -> Packet:
+    """Return a liveness probe to 10.0.0.11."""
+    udp = UDP(sport=40000, dport=port)
+    return to(destination) / ip("10.0.0.11") / udp / encode_request(7)
+
+
+@pytest.mark.parametrize("lease_live", [True, False])
+def test_a_liveness_probe_is_answered_with_the_lease_and_the_nonce(
+    table: FilterTable, *, lease_live: bool
+) -> None:
+    probed = dataclasses.replace(table, dedicated_ip=DEDICATED, boot_nonce=99)
+    question = bytes(probe())
+    verdict = decide(probed, question, claim=Claim.NONE, lease_live=lease_live)
+    assert verdict == Verdict(Reason.PROBE_ANSWERED)
+    answer = Ether(rewrite(probed, question, verdict, lease_live=lease_live))
+    expected = (
+        Ether(dst=CLIENT, src=STATION)
+        / IP(src="10.0.0.11", dst="192.0.2.77")
+        / UDP(sport=PROBE_PORT, dport=40000, chksum=0)
+        / encode_answer(Answer(7, lease_live, 99), table.key)
+    )
+    assert bytes(answer) == bytes(expected)
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (probe(port=PROBE_PORT + 1), Reason.NOT_CLUSTER),
+        (probe(BROADCAST), Reason.NOT_CLUSTER),
+        (probe(CLIENT), Reason.NOT_CLUSTER),
+        (probe(VMAC), Reason.NOT_VIP),
+    ],
+)
+def test_what_is_no_liveness_probe_of_this_host_is_not_answered(
+    table: FilterTable, frame: Packet, reason: Reason
+) -> None:
+    assert reason_for(dataclasses.replace(table, dedicated_ip=DEDICATED), frame) is reason
+    assert reason_for(table, probe()) is Reason.NOT_CLUSTER

@@ -110,6 +110,20 @@ def test_padding_behind_the_total_length_is_not_the_packets() -> None:
     assert packet_of(data).is_malformed
 
 
+@pytest.mark.parametrize(
+    ("size", "payload"), [(None, b"hello"), (8, b""), (12, b"hell"), (14, None), (7, None)]
+)
+def test_a_datagram_is_as_long_as_its_header_says(size: int | None, payload: bytes | None) -> None:
+    udp = UDP(sport=1, dport=2, len=size)
+    assert packet_of(bytes(ETHERNET / IPV4 / udp / b"hello")).transport == Datagram(1, 2, payload)
+
+
+def test_a_first_fragment_is_one_with_more_to_come() -> None:
+    ip = IP(src="192.0.2.77", dst="10.0.0.1", flags="MF")
+    expected = Packet(CLIENT, VIP, 17, is_first_fragment=True, transport=Datagram(1, 2))
+    assert packet_of(bytes(ETHERNET / ip / UDP(sport=1, dport=2))) == expected
+
+
 def test_a_later_fragment_has_no_transport_header() -> None:
     data = bytes(ETHERNET / IP(src="192.0.2.77", dst="10.0.0.1", frag=3, proto=6) / bytes(64))
     assert packet_of(data) == Packet(CLIENT, VIP, 6, is_later_fragment=True)

@@ -23,3 +23,4 @@ def test_no_two_reasons_share_their_words() -> None:
 
 def test_the_numbers_shared_with_the_kernel_stay_as_they_are() -> None:
     assert [Reason.NOT_CLUSTER, Reason.OWNER, Reason.NOT_OWNER, Reason.NO_TABLE] == [0, 2, 7, 28]
+    assert [Reason.STOPPED, Reason.PROBE_ANSWERED, Reason.DELIVERY_PROBE] == [29, 30, 31]

@@ -18,12 +18,15 @@ from wlbs.core.address import BROADCAST, IpAddress, Mac
 from wlbs.core.buckets import BUCKET_COUNT, HashKey
 from wlbs.core.filter import Claim, Verdict, decide, rewrite
 from wlbs.core.guard import guard
+from wlbs.core.probe import PROBE_PORT, encode_request
+from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Action, Reason
 from wlbs.core.rules import Affinity, HostIndex, PortRule, Protocol
 from wlbs.core.table import NOBODY, Buckets, FilterTable, Vip
 from wlbs.datapath.counters import read_counter
 from wlbs.datapath.loader import Datapath
 from wlbs.linux import libbpf
+from wlbs.linux.clock import now
 
 SEED: Final = 20261123
 TABLE_COUNT: Final = 125
@@ -48,6 +51,8 @@ class Cast:
     macs: tuple[Mac, ...]
     addresses: tuple[int, ...]
     ports: tuple[int, ...]
+    dedicated_ip: int
+    """Where the host is probed; the table may not know of it."""
 
 
 def draw_cast(rng: Random) -> Cast:
@@ -58,6 +63,7 @@ def draw_cast(rng: Random) -> Cast:
     )
     vips += () if len(vips) == 32 else (Vip(IpAddress(rng.getrandbits(128)), OWN),)
     rules = _draw_rules(rng, vips)
+    dedicated_ip = rng.getrandbits(32)
     table = FilterTable(
         own=OWN,
         vmac=Mac(bytes((rng.choice((0x02, 0x03)),)) + rng.randbytes(5)),
@@ -67,6 +73,9 @@ def draw_cast(rng: Random) -> Cast:
         vips=vips,
         rules=rules,
         buckets=tuple(_draw_buckets(rng) for _ in range(len(rules) + 1)),
+        is_stopped=rng.random() < 0.3,
+        dedicated_ip=rng.choice((None, *[IpAddress.from_v4(dedicated_ip)] * 3)),
+        boot_nonce=rng.getrandbits(64),
     )
     edges = [edge for rule in rules for edge in (rule.first_port, rule.last_port)]
     v4 = [vip.address.v4 for vip in vips if vip.address.is_v4]
@@ -75,6 +84,7 @@ def draw_cast(rng: Random) -> Cast:
         (*[table.vmac] * 5, table.station_mac, BROADCAST, Mac(rng.randbytes(6))),
         (*v4 * 3, rng.getrandbits(32), v4[0] ^ 1, 0),
         tuple({port & 0xFFFF for edge in edges for port in (edge - 1, edge, edge + 1)} | {80, 0}),
+        dedicated_ip,
     )
 
 
@@ -106,14 +116,18 @@ def draw_frame(rng: Random, cast: Cast) -> bytes:
     """Draw one frame that came in or goes out, 14 to `SIZE_MAX` bytes long."""
     source = rng.choice(cast.macs) if rng.random() < 0.3 else Mac(b"\x00" + rng.randbytes(5))
     kind = rng.random()
-    if kind < 0.66:
+    destination = rng.choice(cast.macs)
+    if kind < 0.64:
         ethertype, body = 0x0800, _draw_ipv4(rng, cast)
-    elif kind < 0.90:
+    elif kind < 0.86:
         ethertype, body = 0x0806, _draw_arp(rng, cast)
+    elif kind < 0.90:
+        ethertype, body = _draw_probe(rng, cast)
+        destination = cast.table.station_mac if ethertype == 0x0800 else cast.table.vmac
     else:
         ethertype = rng.choice((0x8100, 0x88A8, 0x886F, 0x86DD, rng.randrange(65536)))
         body = rng.randbytes(rng.randrange(60))
-    frame = bytearray(rng.choice(cast.macs).octets + source.octets)
+    frame = bytearray(destination.octets + source.octets)
     frame += ethertype.to_bytes(2, "big") + body
     return _bend(rng, frame)
 
@@ -166,6 +180,24 @@ def _draw_ipv4(rng: Random, cast: Cast) -> bytes:
     return header + rng.randbytes(options) + transport
 
 
+def _draw_probe(rng: Random, cast: Cast) -> tuple[int, bytes]:
+    """Draw a probe of either kind, ethertype and body, that may be off by one anywhere."""
+    if rng.random() < 0.3:
+        numbers = bytes((rng.randrange(3), rng.choice((1, 2, 2, 2)), rng.randrange(70)))
+        return 0x886F, rng.choice((b"wlbs", b"wlbs", b"wlbt")) + numbers + rng.randbytes(9)
+    payload = encode_request(rng.getrandbits(64)) + bytes(rng.choice((0, 0, 0, 1)))
+    size = 8 + len(payload) + rng.choice((0, 0, 0, 0, -1, 1))
+    port = PROBE_PORT + rng.choice((0, 0, 0, 0, 1))
+    udp = struct.pack("!HHHH", rng.randrange(65536), port, size, rng.getrandbits(16))
+    options = rng.choice((0, 0, 0, 4, 40))
+    words = (20 + options) // 4
+    fragment = rng.choice((0, 0x4000, 0x4000, 0x4000, 0x2000, 1))
+    total = 20 + options + len(udp + payload) + rng.choice((0, 0, 0, 0, -1, 20))
+    header = struct.pack("!BBHHHBBH", 0x40 | words, 0, total, 7, fragment, 64, 17, 0)
+    pair = struct.pack("!II", rng.getrandbits(32), cast.dedicated_ip ^ rng.choice((0, 0, 0, 0, 1)))
+    return 0x0800, header + pair + rng.randbytes(options) + udp + payload
+
+
 def _draw_transport(rng: Random, cast: Cast, protocol: int) -> bytes:
     ports = struct.pack("!HH", rng.randrange(65536), rng.choice(cast.ports))
     payload = rng.randbytes(rng.choice((0, 0, 6, 40)))
@@ -185,8 +217,14 @@ class Twins:
         """Begin with nothing counted."""
         self.datapath = datapath
         self.seen: Counter[Reason] = Counter()
+        self.lease_live = False
         self._filter = libbpf.FrameRunner(datapath.descriptor("wlbs_filter"))
         self._guard = libbpf.FrameRunner(datapath.descriptor("wlbs_guard"))
+
+    def hold(self, *, lease_live: bool) -> None:
+        """Let the lease run for as long as the test may last, or end it."""
+        self.lease_live = lease_live
+        self.datapath.hold_lease(Instant(now() + LEASE_NS if lease_live else 0))
 
     def check(self, name: str, cast: Cast, frame: bytes, verdict: Verdict) -> None:
         """Run one program on one frame and compare everything it did."""
@@ -198,7 +236,7 @@ class Twins:
         expected = (
             codes[verdict.action],
             self.seen[verdict.reason],
-            rewrite(cast.table, frame, verdict),
+            rewrite(cast.table, frame, verdict, lease_live=self.lease_live),
         )
         assert (code, counted, after) == expected, f"{name}: {verdict}, {frame.hex()}"
 
@@ -217,17 +255,20 @@ def twins(pins: Path, dictated_object: Path) -> Twins:
 def test_programs_and_reference_agree(twins: Twins, pins: Path) -> None:
     rng = Random(SEED)  # noqa: S311 - wanted: the same cases every time
     claim_fd = libbpf.open_pinned(pins / "dictated_claim")
+    senders: Counter[int] = Counter()
     for _ in range(TABLE_COUNT):
         cast = draw_cast(rng)
         twins.datapath.install(cast.table)
         lease_live = rng.random() < 0.7
-        twins.datapath.renew_lease(LEASE_NS if lease_live else 0)
+        twins.hold(lease_live=lease_live)
         for _ in range(FRAMES_PER_TABLE):
             frame = draw_frame(rng, cast)
             claim = rng.choice(tuple(Claim))
             libbpf.update(claim_fd, bytes(4), claim.to_bytes(4, "little"))
             verdict = decide(cast.table, frame, claim=claim, lease_live=lease_live)
             twins.check("filter", cast, frame, verdict)
+            if verdict.reason is Reason.DELIVERY_PROBE:
+                senders[frame[20]] += 1
             if can_be_sent(frame):
                 twins.check("guard", cast, frame, guard(cast.table, frame))
     seldom = {
@@ -237,6 +278,7 @@ def test_programs_and_reference_agree(twins: Twins, pins: Path) -> None:
     }
     assert not seldom, f"too few cases: {seldom}"
     assert twins.datapath.counters() == {reason: twins.seen[reason] for reason in Reason}
+    assert twins.datapath.delivery_probes() == tuple(senders[host] for host in range(64))
 
 
 def test_without_a_table_everything_passes(twins: Twins) -> None:

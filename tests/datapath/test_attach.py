@@ -1,65 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs on a real interface: attached, at work, and gone without a trace."""
 
-import json
-import os
 import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from wlbs.core.address import IpAddress, Mac
-from wlbs.core.buckets import BUCKET_COUNT, HashKey
+from wlbs.core.buckets import BUCKET_COUNT
 from wlbs.core.cluster import TcHook, XdpMode
+from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Reason
-from wlbs.core.rules import HostIndex
-from wlbs.core.table import Buckets, FilterTable, Mark, Vip
+from wlbs.core.table import Buckets, FilterTable, Mark
 from wlbs.datapath.loader import Datapath
-from wlbs.linux import libbpf, namespace
+from wlbs.linux import libbpf
+from wlbs.linux.clock import now
 from wlbs.linux.error import LinuxError
 
 VMAC = Mac.parse("02:bf:0a:00:00:01")
 CLIENT = Mac.parse("02:00:00:00:00:99")
 WAIT_S = 5.0
+LEASE_NS = 60_000_000_000
 
 
 def shell(*words: str) -> str:
     done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=10)
     return done.stdout
-
-
-@pytest.fixture
-def interface() -> Iterator[tuple[int, Mac]]:
-    """Yield index and MAC of ``near``, one end of a veth pair in a namespace of its own."""
-    name = f"wlbs-test-{os.getpid()}"
-    namespace.create(name)
-    try:
-        with namespace.entered(name):
-            shell("ip", "link", "add", "near", "type", "veth", "peer", "name", "far")
-            shell("ip", "link", "set", "near", "up")
-            shell("ip", "link", "set", "far", "up")
-            (shown,) = json.loads(shell("ip", "-j", "link", "show", "near"))
-            yield int(shown["ifindex"]), Mac.parse(shown["address"])
-    finally:
-        namespace.remove(name)
-
-
-def own_everything(station_mac: Mac) -> FilterTable:
-    return FilterTable(
-        own=HostIndex(0),
-        vmac=VMAC,
-        station_mac=station_mac,
-        masked_mac=Mac.parse("02:01:0a:00:00:01"),
-        key=HashKey(bytes(16)),
-        vips=(Vip(IpAddress.parse("10.0.0.1"), HostIndex(0)),),
-        rules=(),
-        buckets=(Buckets(bytes(BUCKET_COUNT)),),
-    )
 
 
 def send(interface: str, frame: bytes) -> None:
@@ -75,9 +45,9 @@ def wait_for(datapath: Datapath, reason: Reason) -> None:
 
 
 @pytest.fixture
-def datapath(pins: Path, interface: tuple[int, Mac]) -> Datapath:
+def datapath(pins: Path, own_everything: FilterTable) -> Datapath:
     loaded = Datapath.load(pins)
-    loaded.install(own_everything(interface[1]))
+    loaded.install(own_everything)
     return loaded
 
 
@@ -111,7 +81,7 @@ def test_a_kept_frame_reaches_the_stack(datapath: Datapath, interface: tuple[int
     shell("ip", "addr", "add", "10.0.0.1/32", "dev", "lo", "scope", "host")
     shell("ip", "addr", "add", "10.0.0.11/24", "dev", "near")
     datapath.attach_ingress(interface[0], XdpMode.NATIVE, TcHook.AUTO)
-    datapath.renew_lease(60_000_000_000)
+    datapath.hold_lease(Instant(now() + LEASE_NS))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("10.0.0.1", 7))
         server.settimeout(WAIT_S)
@@ -162,18 +132,6 @@ def test_opening_what_is_not_there_says_what_to_do(pins: Path) -> None:
         Datapath.open(pins)
 
 
-def test_a_lease_ends_by_itself_and_by_word(datapath: Datapath) -> None:
-    assert not datapath.lease_live()
-    datapath.renew_lease(60_000_000_000)
-    assert datapath.lease_live()
-    datapath.end_lease()
-    assert not datapath.lease_live()
-    datapath.renew_lease(50_000_000)
-    deadline = time.monotonic() + WAIT_S
-    while datapath.lease_live():
-        assert time.monotonic() < deadline, "the lease goes on"
-
-
 def segment(client: tuple[str, int], server_port: int, flags: int) -> bytes:
     """Return a TCP segment from a client to the virtual IP."""
     source, port = IpAddress.parse(client[0]).v4, client[1]
@@ -182,7 +140,9 @@ def segment(client: tuple[str, int], server_port: int, flags: int) -> bytes:
     return VMAC.octets + CLIENT.octets + b"\x08\x00" + ip + tcp
 
 
-def test_sockets_claim_segments_of_their_own_connection_only(datapath: Datapath) -> None:
+def test_sockets_claim_segments_of_their_own_connection_only(
+    datapath: Datapath, own_everything: FilterTable
+) -> None:
     shell("ip", "link", "set", "lo", "up")
     shell("ip", "addr", "add", "10.0.0.1/32", "dev", "lo", "scope", "host")
     runner = libbpf.FrameRunner(datapath.descriptor("wlbs_filter"))
@@ -195,13 +155,13 @@ def test_sockets_claim_segments_of_their_own_connection_only(datapath: Datapath)
         return changed
 
     flagged = Buckets(bytes(BUCKET_COUNT), bytes((Mark.FLAGGED,)) * BUCKET_COUNT)
-    table = replace(own_everything(CLIENT), buckets=(flagged,))
+    table = replace(own_everything, buckets=(flagged,))
     with socket.create_server(("10.0.0.1", 80)), socket.create_connection(("10.0.0.1", 80)) as end:
         client = ("10.0.0.1", int(end.getsockname()[1]))
         assert reason(segment(client, 80, ack)) is Reason.CLAIMED
         assert reason(segment(("10.0.0.99", client[1]), 80, ack)) is Reason.LEASE_EXPIRED
         datapath.install(table)
-        datapath.renew_lease(60_000_000_000)
+        datapath.hold_lease(Instant(now() + LEASE_NS))
         assert reason(segment(client, 80, ack)) is Reason.CLAIMED
         assert reason(segment(("10.0.0.99", client[1]), 80, ack)) is Reason.UNCLAIMED
         assert reason(segment(client, 81, ack)) is Reason.UNCLAIMED
@@ -209,7 +169,7 @@ def test_sockets_claim_segments_of_their_own_connection_only(datapath: Datapath)
 
 
 def test_a_cookie_of_this_host_is_known_again(
-    datapath: Datapath, interface: tuple[int, Mac]
+    datapath: Datapath, own_everything: FilterTable, interface: tuple[int, Mac]
 ) -> None:
     shell("ip", "link", "set", "lo", "up")
     shell("ip", "addr", "add", "10.0.0.1/32", "dev", "lo", "scope", "host")
@@ -217,7 +177,7 @@ def test_a_cookie_of_this_host_is_known_again(
     shell("ip", "neigh", "add", "10.0.0.99", "lladdr", str(CLIENT), "dev", "near")
     shell("sysctl", "-qw", "net.ipv4.tcp_syncookies=2")  # always, not only in need
     datapath.attach_ingress(interface[0], XdpMode.NATIVE, TcHook.AUTO)
-    datapath.renew_lease(60_000_000_000)
+    datapath.hold_lease(Instant(now() + LEASE_NS))
     client = ("10.0.0.99", 40000)
     with (
         socket.create_server(("10.0.0.1", 80)),
@@ -231,7 +191,7 @@ def test_a_cookie_of_this_host_is_known_again(
             answer = far.recv(2048)
         cookie = int.from_bytes(answer[38:42], "big")
         flagged = Buckets(bytes(BUCKET_COUNT), bytes((Mark.FLAGGED,)) * BUCKET_COUNT)
-        datapath.install(replace(own_everything(interface[1]), buckets=(flagged,)))
+        datapath.install(replace(own_everything, buckets=(flagged,)))
         runner = libbpf.FrameRunner(datapath.descriptor("wlbs_filter"))
         # A cookie's lowest bits choose the segment size; one that is far off chooses none.
         forged = cookie + 100_000

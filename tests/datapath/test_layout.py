@@ -76,7 +76,9 @@ def test_the_table_is_laid_out_the_same_at_both_ends(types: TypeInformation) -> 
         "vip_multiplier": 72,
         "vlan": 76,
         "own": 78,
-        "reserved": 79,
+        "is_stopped": 79,
+        "dedicated_ip": 80,
+        "boot_nonce": 96,
         "station_macs": layout.HEAD.size,
         "vips": layout.VIPS_AT,
         "rules": layout.RULES_AT,
@@ -103,7 +105,7 @@ def test_the_table_is_laid_out_the_same_at_both_ends(types: TypeInformation) -> 
             layout.LEASE.size,
             {"until_jiffies": 0, "last_new_flow": 8, "first_taken_flow": 16, "boot_nonce": 24},
         ),
-        ("lease_request", layout.LEASE_REQUEST.size, {"duration_jiffies": 0}),
+        ("lease_request", layout.LEASE_REQUEST.size, {"until_ns": 0, "tick_ns": 8}),
     ],
 )
 def test_each_part_is_laid_out_the_same_at_both_ends(

@@ -62,7 +62,7 @@ def test_the_filter_decides_anything_and_rewriting_keeps_its_length(
     verdict = decide(tables[0], data, claim=claim, lease_live=lease_live)
     assert isinstance(verdict, Verdict)
     assert verdict.action is not Action.MASK
-    assert len(rewrite(tables[0], data, verdict)) == len(data)
+    assert len(rewrite(tables[0], data, verdict, lease_live=lease_live)) == len(data)
 
 
 @FIXED
@@ -72,6 +72,6 @@ def test_the_guard_decides_anything_and_no_vmac_leaves(
 ) -> None:
     verdict = guard(tables[0], data)
     assert verdict.action in {Action.PASS, Action.MASK, Action.DROP}
-    sent = parse(rewrite(tables[0], data, verdict))
+    sent = parse(rewrite(tables[0], data, verdict, lease_live=True))
     if verdict.action is not Action.DROP and isinstance(sent, Frame):
         assert sent.source != tables[0].vmac

@@ -18,9 +18,9 @@ from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.effects import (
     Effect,
     EndLease,
+    HoldLease,
     InstallTable,
     Refuse,
-    RenewLease,
     ReportMembership,
     ReportState,
 )
@@ -106,8 +106,8 @@ class Driver:
         match effect:
             case InstallTable(table):
                 self._datapath.install(table)
-            case RenewLease(duration_ns):
-                self._datapath.renew_lease(duration_ns)
+            case HoldLease(until):
+                self._datapath.hold_lease(until)
             case EndLease():
                 self._datapath.end_lease()
             case ReportState() | ReportMembership() | Refuse():

@@ -12,9 +12,9 @@ from typing import TextIO, assert_never
 from wlbs.core.protocol.effects import (
     Effect,
     EndLease,
+    HoldLease,
     InstallTable,
     Refuse,
-    RenewLease,
     ReportMembership,
     ReportState,
 )
@@ -50,7 +50,7 @@ def words(effect: Effect) -> str:
             return f"present are now the hosts {_numbers(present)}"
         case Refuse(because):
             return because
-        case InstallTable() | RenewLease() | EndLease():
+        case InstallTable() | HoldLease() | EndLease():
             return ""
         case _:
             assert_never(effect)
@@ -66,7 +66,7 @@ def _fields(effect: Effect) -> dict[str, str]:
             return {"event": "lease", "is": "ended"}
         case InstallTable(table):
             return {"event": "table", "own": str(table.own + 1), "vmac": str(table.vmac)}
-        case RenewLease() | Refuse():
+        case HoldLease() | Refuse():
             return {}
         case _:
             assert_never(effect)

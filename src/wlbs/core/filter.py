@@ -8,8 +8,10 @@ socket and no map.
 
 How a frame is decided, in order, the first that applies:
 
-1. Heartbeats pass. A frame *from* the VMAC is dropped: no legitimate sender has that source.
-2. Frames for another station pass untouched; the stack drops them, as it would without us.
+1. Heartbeats pass; delivery probes are counted and dropped. A frame *from* the VMAC is dropped: no
+   legitimate sender has that source.
+2. Frames for another station pass untouched; the stack drops them, as it would without us. So does
+   the host's own traffic, but for liveness probes, which are answered here.
 3. ARP is answered by the one host that resolves the virtual IP, with the VMAC inside and the
    station MAC outside. Everybody else is silent, and so is the stack.
 4. IPv4 to a virtual IP is kept or dropped by the bucket of its flow. Whatever else was sent to the
@@ -17,7 +19,8 @@ How a frame is decided, in order, the first that applies:
 
 A bucket is *held* by its owner while the owner's lease is live. In a flagged bucket, and in every
 bucket once the lease has run out, a TCP segment is kept only by the host whose socket claims it;
-what belongs to no connection there is dropped in silence, without a reset.
+what belongs to no connection there is dropped in silence, without a reset. A host that has been
+stopped serves not even its connections: its lease is out, and it drops whatever it would hold.
 """
 
 from dataclasses import dataclass
@@ -30,6 +33,8 @@ from wlbs.core.frame import (
     ARP_ANSWER,
     ARP_PREFIX,
     ARP_REQUEST,
+    ETHERNET_SIZE,
+    UDP_SIZE,
     Arp,
     Datagram,
     EtherType,
@@ -41,6 +46,7 @@ from wlbs.core.frame import (
     Segment,
     parse,
 )
+from wlbs.core.probe import PROBE_SIZE, Answer, delivery_sender, encode_answer, read_challenge
 from wlbs.core.reason import ACTION, Action, Reason
 from wlbs.core.rules import DEFAULT_RULE, Affinity, RuleIndex, find_rule
 from wlbs.core.table import NOBODY, FilterTable, Mark
@@ -81,11 +87,12 @@ def decide(  # noqa: PLR0911 - one return for each way to be decided, in the ord
     frame = parse(data)
     if isinstance(frame, Malformed):
         return Verdict(Reason.NOT_CLUSTER)
+    to_vmac = frame.destination == table.vmac
     if frame.ethertype == EtherType.HEARTBEAT:
-        return Verdict(Reason.HEARTBEAT)
+        is_probe = to_vmac and delivery_sender(data[ETHERNET_SIZE:]) is not None
+        return Verdict(Reason.DELIVERY_PROBE if is_probe else Reason.HEARTBEAT)
     if frame.source == table.vmac:
         return Verdict(Reason.SOURCE_VMAC)
-    to_vmac = frame.destination == table.vmac
     if not (to_vmac or frame.destination == table.station_mac or frame.destination.is_group):
         return Verdict(Reason.NOT_CLUSTER)
     match frame.ethertype:
@@ -101,12 +108,14 @@ def decide(  # noqa: PLR0911 - one return for each way to be decided, in the ord
             return Verdict(Reason.ETHERTYPE)
 
 
-def rewrite(table: FilterTable, data: bytes, verdict: Verdict) -> bytes:
+def rewrite(table: FilterTable, data: bytes, verdict: Verdict, *, lease_live: bool) -> bytes:
     """Return the frame as it goes on after its verdict."""
     match verdict.action:
         case Action.KEEP:
             return table.station_mac.octets + data[MAC_SIZE:]
         case Action.ANSWER:
+            if verdict.reason is Reason.PROBE_ANSWERED:
+                return _probe_answer(table, data, lease_live=lease_live)
             return _arp_answer(table, data)
         case Action.MASK:
             return data[:MAC_SIZE] + table.masked_mac.octets + data[2 * MAC_SIZE :]
@@ -129,7 +138,12 @@ def _decide_arp(table: FilterTable, frame: Frame, *, lease_live: bool) -> Verdic
         return Verdict(Reason.ARP_OTHER if to_vmac or vip else Reason.NOT_CLUSTER)
     if not (vip.resolver == table.own or vip.everyone_answers):
         return Verdict(Reason.ARP_NOT_OWNER)
-    return Verdict(Reason.ARP_ANSWERED if lease_live else Reason.LEASE_EXPIRED)
+    return Verdict(Reason.ARP_ANSWERED if lease_live else _without_lease(table))
+
+
+def _without_lease(table: FilterTable) -> Reason:
+    """Return why a host without a live lease drops what it would take with one."""
+    return Reason.STOPPED if table.is_stopped else Reason.LEASE_EXPIRED
 
 
 def _arp_answer(table: FilterTable, data: bytes) -> bytes:
@@ -151,21 +165,54 @@ def _arp_answer(table: FilterTable, data: bytes) -> bytes:
     )
 
 
+def _probe_answer(table: FilterTable, data: bytes, *, lease_live: bool) -> bytes:
+    """Return the answer to a liveness probe: addresses and ports swapped, the payload replaced.
+
+    The header's checksum stays right, because a sum does not depend on its order; UDP's is zero,
+    which in IPv4 means none (RFC 768).
+    """
+    udp = ETHERNET_SIZE + (data[ETHERNET_SIZE] & 0x0F) * 4
+    payload, end = udp + UDP_SIZE, udp + UDP_SIZE + PROBE_SIZE
+    challenge = int.from_bytes(data[payload + 8 : payload + 16], "little")
+    answer = Answer(challenge, lease_live, table.boot_nonce)
+    return (
+        data[MAC_SIZE : 2 * MAC_SIZE]
+        + table.station_mac.octets
+        + data[12:26]
+        + data[30:34]
+        + data[26:30]
+        + data[34:udp]
+        + data[udp + 2 : udp + 4]
+        + data[udp : udp + 2]
+        + data[udp + 4 : udp + 6]
+        + bytes(2)
+        + encode_answer(answer, table.key)
+        + data[end:]
+    )
+
+
 def _decide_ipv4(table: FilterTable, frame: Frame, *, claim: Claim, lease_live: bool) -> Verdict:
     packet = frame.payload
     to_vmac = frame.destination == table.vmac
     if not isinstance(packet, Packet):
         return Verdict(Reason.IPV4_MALFORMED if to_vmac else Reason.NOT_CLUSTER)
     if table.vip(packet.destination) is None:
-        return Verdict(Reason.NOT_VIP if to_vmac else Reason.NOT_CLUSTER)
+        return Verdict(Reason.NOT_VIP if to_vmac else _judge_own(table, frame, packet))
     if frame.destination.is_group and not to_vmac:
         # A host must not accept unicast that came as link-layer broadcast (RFC 1122, 3.3.6).
         return Verdict(Reason.GROUP_DESTINATION)
     if packet.is_later_fragment:
-        return Verdict(Reason.FRAGMENT if lease_live else Reason.LEASE_EXPIRED)
+        return Verdict(Reason.FRAGMENT if lease_live else _without_lease(table))
     if packet.is_malformed:
         return Verdict(_MALFORMED[packet.protocol])
     return _decide_flow(table, packet, claim=claim, lease_live=lease_live)
+
+
+def _judge_own(table: FilterTable, frame: Frame, packet: Packet) -> Reason:
+    """Judge what was sent to this host by itself: all but a liveness probe is for the stack."""
+    is_ours = frame.destination == table.station_mac
+    is_probe = is_ours and read_challenge(packet, table.dedicated_ip) is not None
+    return Reason.PROBE_ANSWERED if is_probe else Reason.NOT_CLUSTER
 
 
 _MALFORMED: Final[dict[int, Reason]] = {
@@ -182,20 +229,23 @@ def _decide_flow(table: FilterTable, packet: Packet, *, claim: Claim, lease_live
     is_contested = not lease_live or bool(bucket.marks & Mark.FLAGGED)
     if is_contested and isinstance(segment, Segment) and not segment.is_bare_syn:
         is_holder = bucket.owner == table.own or bool(bucket.marks & Mark.EARLIER_HOLDER)
-        reason = _judge_claim(claim, is_holder=is_holder, lease_live=lease_live)
+        reason = _judge_claim(table, claim, is_holder=is_holder, lease_live=lease_live)
     elif bucket.owner != table.own:
         reason = Reason.DISABLED if bucket.owner == NOBODY else Reason.NOT_OWNER
     else:
-        reason = Reason.OWNER if lease_live else Reason.LEASE_EXPIRED
+        reason = Reason.OWNER if lease_live else _without_lease(table)
     return Verdict(reason, rule, index)
 
 
-def _judge_claim(claim: Claim, *, is_holder: bool, lease_live: bool) -> Reason:
+def _judge_claim(table: FilterTable, claim: Claim, *, is_holder: bool, lease_live: bool) -> Reason:
     """Judge a segment of a connection in a bucket that others may hold by now.
 
     Without a live lease even a good cookie is refused: it would be a new connection, and those are
-    another host's. Only a holder, present or earlier, can have sent the cookie.
+    another host's. Only a holder, present or earlier, can have sent the cookie. A host that was
+    stopped serves not even the connections it has, so there no claim is asked for.
     """
+    if table.is_stopped and not lease_live:
+        return Reason.STOPPED
     if claim is Claim.SOCKET:
         return Reason.CLAIMED
     if not lease_live:

@@ -26,6 +26,7 @@ ARP_PREFIX: Final = bytes.fromhex("0001080006 04")
 """Hardware type Ethernet, protocol type IPv4, lengths 6 and 4: the only ARP we speak."""
 
 FRAGMENT_OFFSET_MASK: Final = 0x1FFF
+MORE_FRAGMENTS: Final = 0x2000
 
 
 @unique
@@ -110,6 +111,8 @@ class Datagram:
 
     source_port: int
     destination_port: int
+    payload: bytes | None = b""
+    """As much as the header's own length says; None where the packet has no room for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class Packet:
     destination: IpAddress
     protocol: int
     is_later_fragment: bool = False
+    is_first_fragment: bool = False
     is_malformed: bool = False
     transport: Segment | Datagram | IcmpMessage | None = None
 
@@ -193,11 +197,18 @@ def _parse_ipv4(body: bytes) -> Packet | Malformed:
     source = IpAddress.from_v4(_number(body, 12, 4))
     destination = IpAddress.from_v4(_number(body, 16, 4))
     protocol = body[9]
-    if _number(body, 6, 2) & FRAGMENT_OFFSET_MASK:
+    fragment = _number(body, 6, 2)
+    if fragment & FRAGMENT_OFFSET_MASK:
         return Packet(source, destination, protocol, is_later_fragment=True)
-    rest = body[header_size:total_size]
-    is_malformed, transport = _parse_transport(protocol, rest)
-    return Packet(source, destination, protocol, is_malformed=is_malformed, transport=transport)
+    is_malformed, transport = _parse_transport(protocol, body[header_size:total_size])
+    return Packet(
+        source,
+        destination,
+        protocol,
+        is_first_fragment=bool(fragment & MORE_FRAGMENTS),
+        is_malformed=is_malformed,
+        transport=transport,
+    )
 
 
 def _parse_transport(  # noqa: PLR0911 - two returns for each protocol: malformed or not
@@ -219,7 +230,9 @@ def _parse_transport(  # noqa: PLR0911 - two returns for each protocol: malforme
         case IpProtocol.UDP:
             if len(rest) < UDP_SIZE:
                 return True, None
-            return False, Datagram(_number(rest, 0, 2), _number(rest, 2, 2))
+            size = _number(rest, 4, 2)
+            payload = rest[UDP_SIZE:size] if UDP_SIZE <= size <= len(rest) else None
+            return False, Datagram(_number(rest, 0, 2), _number(rest, 2, 2), payload)
         case IpProtocol.ICMP:
             if len(rest) < ICMP_SIZE:
                 return True, None

@@ -59,6 +59,9 @@ class Reason(IntEnum):
     GUARD_MASKED = 26
     GUARD_ARP_DROPPED = 27
     NO_TABLE = 28
+    STOPPED = 29
+    PROBE_ANSWERED = 30
+    DELIVERY_PROBE = 31
 
 
 ACTION: Final[dict[Reason, Action]] = {
@@ -91,6 +94,9 @@ ACTION: Final[dict[Reason, Action]] = {
     Reason.GUARD_MASKED: Action.MASK,
     Reason.GUARD_ARP_DROPPED: Action.DROP,
     Reason.NO_TABLE: Action.PASS,
+    Reason.STOPPED: Action.DROP,
+    Reason.PROBE_ANSWERED: Action.ANSWER,
+    Reason.DELIVERY_PROBE: Action.DROP,
 }
 """What each reason does to a frame; one action per reason, so that a count tells both."""
 
@@ -124,5 +130,8 @@ MEANING: Final[dict[Reason, str]] = {
     Reason.GUARD_MASKED: "sent by this host from the cluster's MAC; the source was masked",
     Reason.GUARD_ARP_DROPPED: "sent by this host: ARP naming a virtual IP with another MAC",
     Reason.NO_TABLE: "no filter table is installed",
+    Reason.STOPPED: "this host has been stopped and serves nothing",
+    Reason.PROBE_ANSWERED: "a liveness probe, answered by this host's data path",
+    Reason.DELIVERY_PROBE: "a delivery probe: frames for the cluster reach this host",
 }
 """One line per reason for people: ``wlbs query``, the docs and the doctor use the same words."""

@@ -83,6 +83,12 @@ class FilterTable:
     vips: tuple[Vip, ...]
     rules: tuple[PortRule, ...]
     buckets: tuple[Buckets, ...]
+    is_stopped: bool = False
+    """Whether this host has been stopped, so that without a lease not even connections go on."""
+    dedicated_ip: IpAddress | None = None
+    """Where this host's data path answers liveness probes, if anywhere."""
+    boot_nonce: int = 0
+    """Which load of the programs this is, as it says when probed."""
 
     def __post_init__(self) -> None:
         """Refuse a table whose parts do not fit: a programmer's error."""

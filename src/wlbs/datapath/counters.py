@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs' counters, read by reason.
+"""The programs' counters: frames by reason, delivery probes by sender.
 
-Knows that each processor counts for itself. Knows nothing of what a reason means.
+Knows that each processor counts reasons for itself. Knows nothing of what a reason means.
 """
 
 from wlbs.core.reason import Reason
-from wlbs.datapath.layout import COUNTER
+from wlbs.datapath.layout import COUNTER, HOST_COUNT_MAX
 from wlbs.linux import libbpf
 
 
@@ -19,3 +19,12 @@ def read_counter(counters_fd: int, reason: Reason) -> int:
     size = COUNTER.size * libbpf.possible_cpu_count()
     value = libbpf.lookup(counters_fd, reason.to_bytes(4, "little"), size)
     return sum(count for (count,) in COUNTER.iter_unpack(value)) if value else 0
+
+
+def read_delivery_probes(probes_fd: int) -> tuple[int, ...]:
+    """Return how many delivery probes came from each host, by its index."""
+    values = (
+        libbpf.lookup(probes_fd, host.to_bytes(4, "little"), COUNTER.size)
+        for host in range(HOST_COUNT_MAX)
+    )
+    return tuple(COUNTER.unpack(value)[0] if value else 0 for value in values)

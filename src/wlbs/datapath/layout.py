@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from wlbs.core.address import IpAddress, Mac
+from wlbs.core.address import IP_SIZE, IpAddress, Mac
 from wlbs.core.buckets import BUCKET_COUNT, siphash_start
 from wlbs.core.frame import IpProtocol
 from wlbs.core.rules import DEFAULT_RULE, RULE_COUNT_MAX, Affinity, PortRule
@@ -26,12 +26,13 @@ VIP_SLOT_SHIFT: Final = 24
 PORT_PAGE_COUNT: Final = 192
 PORT_PAGE_SIZE: Final = 256
 
-HEAD: Final = struct.Struct("<QQQ16s4QIHBx")
-"""VMAC, station MAC, masked MAC, hash key, its IPv4 state, multiplier, VLAN (reserved), own."""
+HEAD: Final = struct.Struct("<QQQ16s4QIHB?16sQ")
+"""VMAC, station MAC, masked MAC, hash key, its IPv4 state, multiplier, VLAN (reserved), own, is it
+stopped, dedicated IP, boot nonce."""
 VIP_SLOT: Final = struct.Struct("<16sBBB5x")
 RULE_SLOT: Final = struct.Struct("<BBxx")
 LEASE: Final = struct.Struct("<QQQQ")
-LEASE_REQUEST: Final = struct.Struct("<Q")
+LEASE_REQUEST: Final = struct.Struct("<QQ")
 COUNTER: Final = struct.Struct("<Q")
 
 STATION_MACS_SIZE: Final = 8 * HOST_COUNT_MAX
@@ -77,6 +78,9 @@ def encode(table: FilterTable) -> bytes:
         multiplier,
         0,
         table.own,
+        table.is_stopped,
+        table.dedicated_ip.octets if table.dedicated_ip else bytes(IP_SIZE),
+        table.boot_nonce,
     )
     ports = map_ports(table.vips, table.rules)
     data = b"".join(

@@ -9,18 +9,20 @@ decision. The caller has entered the network namespace that it wants served.
 import contextlib
 import os
 import shutil
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from wlbs.core.cluster import TcHook, XdpMode
+from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Reason
 from wlbs.core.table import FilterTable
-from wlbs.datapath import attachment
-from wlbs.datapath.counters import read_counters
-from wlbs.datapath.layout import LEASE_REQUEST, TABLE_SIZE, encode
+from wlbs.datapath import attachment, lease
+from wlbs.datapath.counters import read_counters, read_delivery_probes
+from wlbs.datapath.layout import TABLE_SIZE, encode
+from wlbs.datapath.lease import Marks
 from wlbs.linux import bpffs, libbpf
+from wlbs.linux.clock import calendar_ns
 from wlbs.linux.error import LinuxError
 
 OBJECT: Final = Path(__file__).parent / "bpf" / "wlbs.bpf.o"
@@ -31,13 +33,12 @@ PROGRAMS: Final = (
     "wlbs_guard",
     "wlbs_lease",
     "wlbs_lease_live",
+    "wlbs_reset_marks",
 )
-MAPS: Final = ("tables", "lease", "counters", "guard_ethertypes")
+MAPS: Final = ("tables", "lease", "counters", "guard_ethertypes", "delivery_probes")
 
 _FIRST: Final = bytes(4)
-_CLOCK_MONOTONIC_COARSE: Final = 6
-"""Its resolution is the kernel's tick, 1/HZ (include/uapi/linux/time.h)."""
-_NS_PER_SECOND: Final = 1_000_000_000
+_ENDED: Final = Instant(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Datapath:
             staged.mkdir(parents=True, mode=0o700)
             for name, descriptor in (*loaded.programs(), *loaded.maps()):
                 libbpf.pin(descriptor, staged / name)
+            lease.write_boot_nonce(dict(loaded.maps())["lease"], calendar_ns())
             attachment.detach_all(pins)
             shutil.rmtree(pins, ignore_errors=True)
             staged.rename(pins)
@@ -98,27 +100,41 @@ class Datapath:
         finally:
             os.close(inner)
 
-    def renew_lease(self, duration_ns: int) -> None:
-        """Let the filter take new flows for at most this long from now on.
+    def hold_lease(self, until: Instant) -> None:
+        """Let the filter take new flows until this instant and no longer.
 
-        The kernel's clock moves in ticks, and this one began up to a tick ago: two ticks less, so
-        that the lease is out when the others may think so.
+        The kernel's program works out what remains when it runs, not when it was asked: an agent
+        that was stopped in between holds no longer than it meant to.
         """
-        tick_ns = round(time.clock_getres(_CLOCK_MONOTONIC_COARSE) * _NS_PER_SECOND)
-        ticks = max(duration_ns // tick_ns - 2, 0)
-        libbpf.run(self._descriptors["wlbs_lease"], LEASE_REQUEST.pack(ticks))
+        lease.hold(self._descriptors["wlbs_lease"], until)
 
     def end_lease(self) -> None:
         """Let the filter take no new flow from now on."""
-        libbpf.run(self._descriptors["wlbs_lease"], LEASE_REQUEST.pack(0))
+        lease.hold(self._descriptors["wlbs_lease"], _ENDED)
 
     def lease_live(self) -> bool:
         """Whether the lease is live, by the filter's own clock."""
         return bool(libbpf.run(self._descriptors["wlbs_lease_live"]))
 
+    def marks(self) -> Marks:
+        """Return when this host last opened a flow, and first in a bucket it took over."""
+        return lease.read_marks(self._descriptors["lease"])
+
+    def reset_marks(self) -> None:
+        """Forget the marks: both are 'never' again."""
+        libbpf.run(self._descriptors["wlbs_reset_marks"])
+
+    def boot_nonce(self) -> int:
+        """Return this load's number: it outlives the agent, and a later load's is larger."""
+        return lease.read_boot_nonce(self._descriptors["lease"])
+
     def counters(self) -> dict[Reason, int]:
         """Return how many frames every reason has had."""
         return read_counters(self._descriptors["counters"])
+
+    def delivery_probes(self) -> tuple[int, ...]:
+        """Return how many delivery probes each host's index has been seen to send."""
+        return read_delivery_probes(self._descriptors["delivery_probes"])
 
     def attach_guard(self, ifindex: int, hook: TcHook) -> None:
         """Have every frame that leaves the interface looked at by the guard."""

@@ -5,11 +5,12 @@ import dataclasses
 
 import pytest
 
-from wlbs.core.protocol.effects import EndLease, Refuse, RenewLease, ReportState, State
+from wlbs.core.protocol.effects import EndLease, HoldLease, Refuse, ReportState, State
+from wlbs.core.protocol.events import Instant
 
 
 def test_effects_that_say_the_same_are_equal() -> None:
-    assert RenewLease(5) == RenewLease(5) != RenewLease(6)
+    assert HoldLease(Instant(5)) == HoldLease(Instant(5)) != HoldLease(Instant(6))
     assert EndLease() == EndLease()
     assert Refuse("it is stopped") == Refuse("it is stopped")
 

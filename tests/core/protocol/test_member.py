@@ -7,9 +7,9 @@ from wlbs.core.address import Mac
 from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.effects import (
     EndLease,
+    HoldLease,
     InstallTable,
     Refuse,
-    RenewLease,
     ReportMembership,
     ReportState,
     State,
@@ -45,7 +45,7 @@ def test_starting_installs_the_table_before_the_lease_begins(cluster: Cluster) -
     effects = member.handle(StartRequested(ONE), START)
     assert effects == (
         InstallTable(member.table),
-        RenewLease(LEASE_NS),
+        HoldLease(Instant(START + LEASE_NS)),
         ReportState(State.STOPPED, State.CONVERGED, "an operator said start"),
     )
 
@@ -54,7 +54,7 @@ def test_the_lease_is_renewed_when_due_and_not_before(member: Member) -> None:
     due = Instant(START + RENEWAL_NS)
     assert member.deadline == due
     assert member.handle(TimerFired(), Instant(due - 1)) == ()
-    assert member.handle(TimerFired(), due) == (RenewLease(LEASE_NS),)
+    assert member.handle(TimerFired(), due) == (HoldLease(Instant(due + LEASE_NS)),)
     assert member.deadline == due + RENEWAL_NS
 
 

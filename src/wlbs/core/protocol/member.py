@@ -25,9 +25,9 @@ from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.effects import (
     Effect,
     EndLease,
+    HoldLease,
     InstallTable,
     Refuse,
-    RenewLease,
     ReportMembership,
     ReportState,
     State,
@@ -156,9 +156,9 @@ class Member:
         # What no rule covers goes to the default host, the highest priority present (KB Q198496).
         return (*shared, Buckets(bytes((min(self._present),)) * BUCKET_COUNT))
 
-    def _renew(self, now: Instant) -> RenewLease:
+    def _renew(self, now: Instant) -> HoldLease:
         self._renewed_at = now
-        return RenewLease(LEASE_NS)
+        return HoldLease(Instant(now + LEASE_NS))
 
     def _move(self, after: State, because: str) -> ReportState:
         before = self.state

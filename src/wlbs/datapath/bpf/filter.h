@@ -41,6 +41,9 @@ enum reason {
 	REASON_GUARD_MASKED = 26,
 	REASON_GUARD_ARP_DROPPED = 27,
 	REASON_NO_TABLE = 28,
+	REASON_STOPPED = 29,
+	REASON_PROBE_ANSWERED = 30,
+	REASON_DELIVERY_PROBE = 31,
 	REASON_COUNT
 };
 
@@ -94,7 +97,9 @@ struct filter_table {
 	u32 vip_multiplier;
 	u16 vlan; /* reserved */
 	u8 own;
-	u8 reserved;
+	u8 is_stopped;
+	u64 dedicated_ip[2]; /* as a VIP's; :: if the host answers no probe */
+	u64 boot_nonce;
 	u64 station_macs[HOST_COUNT_MAX]; /* reserved for the relay */
 	struct vip_slot vips[VIP_SLOT_COUNT];
 	struct rule_slot rules[RULE_COUNT_MAX + 1];
@@ -107,9 +112,9 @@ struct filter_table {
 _Static_assert(sizeof(struct vip_slot) == 24, "no padding in a VIP");
 _Static_assert(sizeof(struct rule_slot) == 4, "no padding in a rule");
 _Static_assert(sizeof(struct bucket) == 2, "no padding in a bucket");
-_Static_assert(__builtin_offsetof(struct filter_table, station_macs) == 80, "no padding before");
+_Static_assert(__builtin_offsetof(struct filter_table, station_macs) == 104, "no padding before");
 _Static_assert(sizeof(struct filter_table) ==
-		       80 + 8 * HOST_COUNT_MAX + 24 * VIP_SLOT_COUNT + 4 * (RULE_COUNT_MAX + 1) +
+		       104 + 8 * HOST_COUNT_MAX + 24 * VIP_SLOT_COUNT + 4 * (RULE_COUNT_MAX + 1) +
 			       4 + 2 * VIP_COUNT_MAX * 2 * PORT_PAGE_SIZE +
 			       PORT_PAGE_COUNT * PORT_PAGE_SIZE +
 			       2 * (RULE_COUNT_MAX + 1) * BUCKET_COUNT,
@@ -117,13 +122,16 @@ _Static_assert(sizeof(struct filter_table) ==
 
 struct lease {
 	u64 until_jiffies;
-	u64 last_new_flow; /* reserved */
-	u64 first_taken_flow; /* reserved */
-	u64 boot_nonce; /* reserved */
+	u64 last_new_flow; /* in jiffies; 0 means never, as in the next */
+	u64 first_taken_flow; /* from a flagged bucket of ours */
+	u64 boot_nonce; /* drawn when the programs were loaded */
 };
 
+#define LEASE_MARGIN_TICKS 2
+
 struct lease_request {
-	u64 duration_jiffies;
+	u64 until_ns; /* of CLOCK_MONOTONIC */
+	u64 tick_ns; /* how long a jiffy is, which a program cannot ask */
 };
 
 /* What the host's sockets say of a TCP segment. */

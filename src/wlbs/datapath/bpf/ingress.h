@@ -9,7 +9,15 @@
 
 #include "claim.h"
 #include "hash.h"
+#include "lease.h"
 #include "maps.h"
+#include "probe.h"
+
+/* Why a host without a live lease drops what it would take with one. */
+static __always_inline enum reason without_lease(const struct filter_table *table)
+{
+	return table->is_stopped ? REASON_STOPPED : REASON_LEASE_EXPIRED;
+}
 
 static __always_inline enum reason decide_arp(const struct filter_table *table, struct bytes frame,
 					      int to_vmac)
@@ -26,7 +34,7 @@ static __always_inline enum reason decide_arp(const struct filter_table *table, 
 		return to_vmac || vip ? REASON_ARP_OTHER : REASON_NOT_CLUSTER;
 	if (vip->resolver != table->own && !vip->everyone_answers)
 		return REASON_ARP_NOT_OWNER;
-	return is_lease_live() ? REASON_ARP_ANSWERED : REASON_LEASE_EXPIRED;
+	return is_lease_live() ? REASON_ARP_ANSWERED : without_lease(table);
 }
 
 static __always_inline u32 find_rule(const struct filter_table *table, u8 vip,
@@ -56,8 +64,10 @@ static __always_inline u32 find_bucket(const struct filter_table *table, u8 affi
 	return v4_flow_hash(&table->key, 0xffff0000ULL | (u64)client << 32, tail) >> BUCKET_SHIFT;
 }
 
-static __always_inline enum reason judge_claim(struct xdp_md *ctx, const struct packet *packet,
-					       int is_holder, int lease_live)
+static __always_inline enum reason judge_claim(struct xdp_md *ctx,
+					       const struct filter_table *table,
+					       const struct packet *packet, int is_holder,
+					       int lease_live)
 {
 	struct claim_query query = {
 		.client = packet->source,
@@ -66,8 +76,11 @@ static __always_inline enum reason judge_claim(struct xdp_md *ctx, const struct 
 		.server_port = swap16(packet->ports >> 16),
 		.ip_header_size = packet->header_size,
 	};
-	int claim = flow_claim(ctx, &query);
+	int claim;
 
+	if (!lease_live && table->is_stopped)
+		return REASON_STOPPED;
+	claim = flow_claim(ctx, &query);
 	if (claim == CLAIM_SOCKET)
 		return REASON_CLAIMED;
 	if (!lease_live)
@@ -90,13 +103,17 @@ static __always_inline enum reason decide_flow(struct xdp_md *ctx,
 	is_bare_syn = (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	if (unlikely(!lease_live || bucket->marks & MARK_FLAGGED) &&
 	    packet->protocol == PROTOCOL_TCP && !is_bare_syn)
-		return judge_claim(ctx, packet,
+		return judge_claim(ctx, table, packet,
 				   bucket->owner == table->own ||
 					   bucket->marks & MARK_EARLIER_HOLDER,
 				   lease_live);
 	if (bucket->owner != table->own)
 		return bucket->owner == NOBODY ? REASON_DISABLED : REASON_NOT_OWNER;
-	return lease_live ? REASON_OWNER : REASON_LEASE_EXPIRED;
+	if (!lease_live)
+		return without_lease(table);
+	if (is_bare_syn)
+		note_new_flow(bucket->marks & MARK_FLAGGED);
+	return REASON_OWNER;
 }
 
 static __always_inline enum reason malformed(u8 protocol)
@@ -111,6 +128,13 @@ static __always_inline enum reason malformed(u8 protocol)
 	}
 }
 
+static __always_inline enum reason decide_own(const struct filter_table *table, struct bytes frame,
+					      const struct packet *packet)
+{
+	return is_liveness_probe(table, frame, packet) ? REASON_PROBE_ANSWERED :
+							 REASON_NOT_CLUSTER;
+}
+
 static __always_inline enum reason decide_ipv4(struct xdp_md *ctx,
 					       const struct filter_table *table,
 					       struct bytes frame, int to_vmac, int is_group)
@@ -122,12 +146,14 @@ static __always_inline enum reason decide_ipv4(struct xdp_md *ctx,
 		return to_vmac ? REASON_IPV4_MALFORMED : REASON_NOT_CLUSTER;
 	vip = find_vip(table, packet.destination);
 	if (!vip)
-		return to_vmac ? REASON_NOT_VIP : REASON_NOT_CLUSTER;
+		return to_vmac	? REASON_NOT_VIP :
+		       is_group ? REASON_NOT_CLUSTER :
+				  decide_own(table, frame, &packet);
 	/* A host must not accept unicast that came as link-layer broadcast (RFC 1122, 3.3.6). */
 	if (is_group && !to_vmac)
 		return REASON_GROUP_DESTINATION;
 	if (packet.fragment)
-		return is_lease_live() ? REASON_FRAGMENT : REASON_LEASE_EXPIRED;
+		return is_lease_live() ? REASON_FRAGMENT : without_lease(table);
 	if (!parse_transport(frame, &packet))
 		return malformed(packet.protocol);
 	return decide_flow(ctx, table, vip->index, &packet);
@@ -141,8 +167,10 @@ static __always_inline enum reason decide(struct xdp_md *ctx, const struct filte
 
 	if (!parse_ethernet(frame, &ethernet))
 		return REASON_NOT_CLUSTER;
-	if (ethernet.ethertype == ETHERTYPE_HEARTBEAT)
-		return REASON_HEARTBEAT;
+	if (unlikely(ethernet.ethertype == ETHERTYPE_HEARTBEAT))
+		return ethernet.destination == table->vmac && is_delivery_probe(frame) ?
+			       REASON_DELIVERY_PROBE :
+			       REASON_HEARTBEAT;
 	if (ethernet.source == table->vmac)
 		return REASON_SOURCE_VMAC;
 	to_vmac = ethernet.destination == table->vmac;
@@ -158,12 +186,6 @@ static __always_inline enum reason decide(struct xdp_md *ctx, const struct filte
 	if (ethernet.ethertype == ETHERTYPE_VLAN || ethernet.ethertype == ETHERTYPE_SERVICE_VLAN)
 		return REASON_VLAN;
 	return REASON_ETHERTYPE;
-}
-
-static __always_inline void store_mac(u8 *at, u64 mac)
-{
-	*(u32 *)at = mac;
-	*(u16 *)(at + 4) = mac >> 32;
 }
 
 static __always_inline int keep(const struct filter_table *table, struct bytes frame)
@@ -212,6 +234,10 @@ static __always_inline int carry_out(const struct filter_table *table, struct by
 		return keep(table, frame);
 	case REASON_ARP_ANSWERED:
 		return answer_arp(table, frame);
+	case REASON_PROBE_ANSWERED:
+		return answer_liveness_probe(table, frame);
+	case REASON_DELIVERY_PROBE:
+		return count_delivery_probe(frame);
 	default:
 		return XDP_DROP;
 	}

@@ -79,6 +79,7 @@ struct bpf_sock_tuple {
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) =
 	(void *)2;
+static u64 (*bpf_ktime_get_ns)(void) = (void *)5;
 static long (*bpf_skb_store_bytes)(struct __sk_buff *skb, u32 offset, const void *from, u32 size,
 				   u64 flags) = (void *)9;
 static long (*bpf_skb_change_type)(struct __sk_buff *skb, u32 type) = (void *)32;

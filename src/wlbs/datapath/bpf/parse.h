@@ -87,6 +87,12 @@ static __always_inline u64 load64(const u8 *at)
 	return *(const u64 *)at;
 }
 
+static __always_inline void store_mac(u8 *at, u64 mac)
+{
+	*(u32 *)at = mac;
+	*(u16 *)(at + 4) = mac >> 32;
+}
+
 static __always_inline u16 swap16(u16 value)
 {
 	return __builtin_bswap16(value);

@@ -59,18 +59,28 @@ int wlbs_guard(struct __sk_buff *skb)
 	return reason == REASON_GUARD_MASKED ? mask(table, skb, ethertype) : TC_ACT_UNSPEC;
 }
 
-/* On the clock that the filter reads, so that the two need no common origin; 0 ends the lease. */
+/* An instant, not a duration: the agent may be stopped between computing it and asking for it. */
 SEC("syscall")
 int wlbs_lease(struct lease_request *request)
 {
-	u32 first = 0;
-	struct lease *own = bpf_map_lookup_elem(&lease, &first);
+	struct lease *own = own_lease();
 
 	if (!own)
 		return -1;
-	own->until_jiffies = request->duration_jiffies ?
-				     bpf_jiffies64() + request->duration_jiffies :
-				     0;
+	own->until_jiffies = jiffy_before(request);
+	return 0;
+}
+
+SEC("syscall")
+int wlbs_reset_marks(void *ctx)
+{
+	struct lease *own = own_lease();
+
+	(void)ctx;
+	if (!own)
+		return -1;
+	own->last_new_flow = 0;
+	own->first_taken_flow = 0;
 	return 0;
 }
 
