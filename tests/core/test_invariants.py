@@ -7,7 +7,14 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 
 from wlbs.core.address import IpAddress, Mac
-from wlbs.core.invariants import Guarantee, judge_arp_answers, judge_owners, judge_sources
+from wlbs.core.invariants import (
+    Guarantee,
+    judge_arp_answers,
+    judge_owners,
+    judge_pair,
+    judge_silent,
+    judge_sources,
+)
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import NOBODY, Buckets, FilterTable
 
@@ -88,3 +95,23 @@ def test_arp_names_the_vmac_inside_and_another_mac_outside() -> None:
     assert [each.guarantee for each in violations] == [Guarantee.ARP_TRUE] * 2
     assert violations[0].seen == f"10.0.0.1 is at {STATION}, said by {STATION}"
     assert violations[1].seen == f"10.0.0.1 is at {VMAC}, said by {VMAC}"
+
+
+def test_two_tables_may_share_no_bucket(tables: tuple[FilterTable, ...]) -> None:
+    first, second, _ = tables
+    assert judge_pair(first, second) == ()
+    greedy = owned_by(second, second.own)
+    rule_count = len(first.buckets)
+    (violation,) = judge_pair(first, greedy)
+    assert violation.guarantee is Guarantee.ONE_OWNER
+    owned_count = sum(each.owners.count(first.own) for each in first.buckets)
+    assert violation.seen == f"hosts 1 and 2 both own {owned_count} buckets"
+    both = judge_pair(owned_by(first, first.own), greedy)
+    assert both[0].seen == f"hosts 1 and 2 both own {4096 * rule_count} buckets"
+
+
+def test_a_live_lease_needs_an_agent_that_runs() -> None:
+    assert judge_silent(HostIndex(1), 300, 300) == ()
+    (violation,) = judge_silent(HostIndex(1), 350_000_000, 300_000_000)
+    assert violation.guarantee is Guarantee.STALLED_KEEPS_NOTHING
+    assert violation.seen == "host 2 has a live lease after 350 ms without its agent"

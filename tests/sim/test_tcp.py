@@ -180,7 +180,7 @@ def test_timeouts_double_and_end(pair: Pair) -> None:
     pair.run(200 * NS_PER_S)
     times = [at // NS_PER_S for at, _, _ in pair.seen]
     assert times == [0, 1, 3, 7, 15, 31, 63]
-    assert pair.at_client.noted == ["connection timed out"]
+    assert pair.at_client.noted == ["no answer"]
     assert pair.client.sockets() == ()
 
 
@@ -189,7 +189,7 @@ def test_a_port_without_a_listener_refuses(pair: Pair) -> None:
     pair.client.connect(path, pair.at_client)
     pair.run(NS_PER_MS)
     assert pair.flags("s") == [RST | ACK]
-    assert pair.at_client.noted == ["connection refused"]
+    assert pair.at_client.noted == ["refused"]
 
 
 def test_a_segment_of_no_connection_is_reset_and_a_reset_is_not(pair: Pair) -> None:
@@ -208,7 +208,7 @@ def test_only_the_next_sequence_number_resets(pair: Pair) -> None:
     assert pair.seen[-1][2].flags == ACK, "a challenge (RFC 5961)"
     assert pair.at_client.noted == ["opened"]
     pair.client.receive(TcpSegment(reply, socket.rcv_nxt, 0, RST))
-    assert pair.at_client.noted == ["opened", "connection reset"]
+    assert pair.at_client.noted == ["opened", "reset"]
     socket.send(b"into the void")
     assert pair.seen[-1][2].payload == b""
 
@@ -240,7 +240,7 @@ def test_a_second_answer_to_a_syn_breaks_the_connection(pair: Pair) -> None:
     pair.open()
     second.receive(pair.seen[0][2])
     second.receive(pair.seen[-1][2])
-    assert pair.at_client.noted == ["opened", "connection reset"]
+    assert pair.at_client.noted == ["opened", "reset"]
 
 
 def test_a_wrong_acknowledgement_in_a_handshake_is_reset(pair: Pair) -> None:

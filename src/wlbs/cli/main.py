@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "lab": ("lab", "Build clusters out of network namespaces and run scenarios on them."),
     "query": ("control", "Show what this host's agent says of its cluster."),
     "schema": ("config", "Print the JSON schema of the configuration."),
+    "sim": ("sim", "Run scenarios in a simulated world, without root."),
     "start": ("control", "Let a host take part in the cluster."),
     "stop": ("control", "Take a host out of the cluster at once."),
     "undo": ("agent", "Undo what an agent changed on this host and left behind."),

@@ -152,7 +152,7 @@ class Agent:
         self._arm()
 
     def _arm(self) -> None:
-        """Have the timer fire at the member's deadline; the queue goes first, as in an event loop."""
+        """Have the timer fire at the deadline; what is queued goes first, as in an event loop."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -10,7 +10,7 @@ from typing import Final
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.frame import Arp, Frame, Packet, parse
 from wlbs.scenario.draw import PlannedFlow
-from wlbs.scenario.evidence import Attempt, Connection
+from wlbs.scenario.evidence import Attempt, Connection, Failure
 from wlbs.scenario.topology import Node
 from wlbs.sim.frames import Path, read_tcp, tcp
 from wlbs.sim.prng import Prng
@@ -53,7 +53,7 @@ class Asking:
     def peer_closed(self, socket: Socket) -> None:
         """Close as well: the connection has come to its end."""
         socket.close()
-        self.end("" if self.answered_by else "closed without an answer")
+        self.end("" if self.answered_by else Failure.CLOSED)
 
     def broken(self, socket: Socket, error: str) -> None:
         """Give up."""
@@ -119,7 +119,7 @@ class Lasting:
     def peer_closed(self, socket: Socket) -> None:
         """Count as broken: the service had no reason to close."""
         socket.close()
-        self.broken(socket, "closed by the service")
+        self.broken(socket, Failure.CLOSED)
 
     def broken(self, socket: Socket, error: str) -> None:
         """Count as broken, unless it was closed before."""
@@ -159,7 +159,7 @@ class Lasting:
             self.expect(socket, TRANSFER_PATIENCE_NS)
 
     def _lose_patience(self, socket: Socket) -> None:
-        self.broken(socket, "no answer in time")
+        self.broken(socket, Failure.SILENT)
         socket.close()
 
     def _stop_waiting(self) -> None:
@@ -189,7 +189,7 @@ class Client:
 
         def lose_patience() -> None:
             if not asking.has_ended:
-                asking.end("" if asking.answered_by else "timed out")
+                asking.end("" if asking.answered_by else Failure.SILENT)
                 socket.close()
 
         self._schedule.after(PATIENCE_NS, lose_patience)

@@ -13,6 +13,7 @@ from typing import Final, assert_never
 from wlbs.core.address import BROADCAST, IpAddress
 from wlbs.core.cluster import Cluster
 from wlbs.core.frame import ETHERNET_SIZE, Arp, EtherType, Frame, Packet, parse
+from wlbs.core.probe import PROBE_PORT
 from wlbs.core.protocol.effects import (
     CountConnections,
     Effect,
@@ -51,7 +52,6 @@ from wlbs.sim.schedule import Schedule
 from wlbs.sim.service import PORTS, WebConnection
 from wlbs.sim.stack import TcpStack
 from wlbs.sim.station import Station
-from wlbs.sim.switch import PROBE_PORT
 
 PROBE_SOURCE_PORT: Final = 49152
 """Where the agent's socket for probes lives: the first dynamic port (RFC 6335, 6)."""
@@ -101,7 +101,7 @@ class Host:
 
     @property
     def own(self) -> HostIndex:
-        """This host as tables count it."""
+        """Its index, as tables count it."""
         return HostIndex(self.node.number - 1)
 
     @property
@@ -222,7 +222,7 @@ class Host:
         is_virtual = address in self.cluster.vips
         return address == self.node.address or (is_virtual and self.kernel is not None)
 
-    def _carry_out(self, effect: Effect) -> Event | None:  # noqa: C901 - one case per effect
+    def _carry_out(self, effect: Effect) -> Event | None:
         kernel = self.kernel
         assert kernel is not None, "an agent has a data path"
         match effect:

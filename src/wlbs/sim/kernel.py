@@ -83,7 +83,7 @@ class Kernel:
         claim = self._claim(self.table, data)
         verdict = decide(self.table, data, claim=claim, lease_live=self.lease_live)
         self.counters[verdict.reason] += 1
-        return Passage(verdict, rewrite(self.table, data, verdict))
+        return Passage(verdict, rewrite(self.table, data, verdict, lease_live=self.lease_live))
 
     def let_out(self, data: bytes) -> Passage:
         """Decide a frame that is about to be sent."""
@@ -91,7 +91,7 @@ class Kernel:
             return Passage(Verdict(Reason.NO_TABLE), data)
         verdict = self._parts.guard(self.table, data)
         self.counters[verdict.reason] += 1
-        return Passage(verdict, rewrite(self.table, data, verdict))
+        return Passage(verdict, rewrite(self.table, data, verdict, lease_live=self.lease_live))
 
     def census(self) -> Census:
         """Count the connections to virtual IPs, and the groups with those in foreign buckets."""

@@ -7,6 +7,7 @@ sender, receiver and kind of traffic are the switch's.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from wlbs.sim.prng import Prng
 from wlbs.sim.schedule import NS_PER_US, Schedule
@@ -20,6 +21,9 @@ class Quality:
     delay_ns_max: int = 50 * NS_PER_US
     lost_per_million: int = 0
     doubled_per_million: int = 0
+
+
+ORDINARY: Final = Quality()
 
 
 class Wire:

@@ -91,21 +91,27 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
     for each in (
         Sabotage("guard-off", "h2 has no egress guard", "serve", Parts(guard=_unguarded)),
         Sabotage("two-owners", "h2 also takes the flows of h1", "serve", Parts(table=_greedy)),
-        Sabotage("arp-from-all", "every host answers ARP", "serve", Parts(table=_answering), True),
+        Sabotage(
+            "arp-from-all",
+            "every host answers ARP",
+            "serve",
+            Parts(table=_answering),
+            is_everywhere=True,
+        ),
         Sabotage("key-differs", "h2 has another key", "serve", Parts(key=_other_key)),
         Sabotage(
             "ack-check-off",
             "no host looks at sequence numbers before it claims a segment",
             "rolling",
             Parts(claim=_without_numbers),
-            True,
+            is_everywhere=True,
         ),
         Sabotage(
             "flag-off",
             "no host knows which buckets changed hands",
             "rolling",
             Parts(table=_unmarked),
-            True,
+            is_everywhere=True,
         ),
         Sabotage("lease-off", "the lease of h2 never runs out", "stall", Parts(lease=_for_ever)),
     )

@@ -5,6 +5,7 @@ Knows who is at which port, and what was cut. Knows nothing of what nodes do.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from wlbs.core.address import Mac
 from wlbs.scenario.steps import Cut
@@ -28,8 +29,8 @@ class Segment:
 
     def connect(self, node: str) -> Callable[[bytes], None]:
         """Connect a node and return what sends its frames; `deliver` says where its own go."""
-        to_switch = self._wire(f"{node} to switch", lambda data: self._switch.receive(node, data))
-        to_node = self._wire(f"switch to {node}", lambda data: self._receivers[node](data))
+        to_switch = self._wire(f"{node} to switch", partial(self._switch.receive, node))
+        to_node = self._wire(f"switch to {node}", partial(self._receive, node))
         self._links[node] = Link(to_switch, to_node)
         self._switch.connect(node, to_node.carry)
         return to_switch.carry
@@ -55,6 +56,9 @@ class Segment:
     def entries(self) -> tuple[tuple[Mac, str], ...]:
         """Return what the switch knows now."""
         return self._switch.entries()
+
+    def _receive(self, node: str, data: bytes) -> None:
+        self._receivers[node](data)
 
     def _wire(self, name: str, deliver: Callable[[bytes], None]) -> Wire:
         return Wire(self._schedule, Prng(self._seed, name), self._quality, deliver)

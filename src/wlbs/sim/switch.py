@@ -13,14 +13,12 @@ from typing import Final
 
 from wlbs.core.address import MAC_SIZE, Mac
 from wlbs.core.frame import ETHERNET_SIZE, Datagram, EtherType, Frame, Packet, parse
+from wlbs.core.probe import PROBE_PORT
 from wlbs.scenario.evidence import Direction
 from wlbs.scenario.steps import Cut, Traffic
 from wlbs.sim.schedule import NS_PER_S, Schedule
 
 AGEING_NS: Final = 300 * NS_PER_S
-
-PROBE_PORT: Final = 34927
-"""Where liveness probes are sent: 0x886F, the heartbeats' ethertype, as a port."""
 
 
 @dataclass(slots=True)

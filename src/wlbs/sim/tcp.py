@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Final, Protocol
 
+from wlbs.scenario.evidence import Failure
 from wlbs.sim.frames import ACK, FIN, PSH, RST, SYN, Path, TcpSegment
 from wlbs.sim.schedule import NS_PER_MS, NS_PER_S, Plan, Schedule
 
@@ -149,7 +150,7 @@ class Socket:
         acknowledges = segment.flags & ACK and segment.acknowledgement == self.snd_nxt
         if segment.flags & RST:
             if acknowledges:
-                self._break("connection refused")
+                self._break(Failure.REFUSED)
         elif not acknowledges:
             self._outlet.transmit(refusal_of(segment))
         elif segment.flags & SYN:
@@ -231,7 +232,7 @@ class Socket:
     def _reset_by(self, segment: TcpSegment) -> None:
         """RFC 5961, 3: only the very next sequence number resets; what is near is challenged."""
         if segment.sequence == self.rcv_nxt:
-            self._break("connection reset")
+            self._break(Failure.RESET)
         elif is_after(segment.sequence, self.rcv_nxt):
             self._transmit_acknowledgement()
 
@@ -287,7 +288,7 @@ class Socket:
         self._timer = None
         count_max = SYN_RETRY_COUNT_MAX if self.state in HANDSHAKES else RETRY_COUNT_MAX
         if self._retry_count == count_max:
-            self._break("connection timed out")
+            self._break(Failure.SILENT)
             return
         self._retry_count += 1
         self._transmit(self._unacknowledged[0])

@@ -10,7 +10,7 @@ from typing import Final
 
 from wlbs.core.address import IpAddress
 from wlbs.scenario.draw import PlannedFlow
-from wlbs.scenario.evidence import Attempt, Connection
+from wlbs.scenario.evidence import Attempt, Connection, Failure
 from wlbs.sim.client import Asking, Client, Lasting
 from wlbs.sim.schedule import NS_PER_S, Schedule
 
@@ -20,7 +20,7 @@ CONCURRENCY: Final = 6
 FAILURE_COUNT_MAX: Final = 40
 """After so many failures the rest of a batch is not tried: the point is made."""
 
-NOT_TRIED: Final = "not tried after so many failures"
+NOT_TRIED: Final = f"{Failure.OTHER}: not tried after so many failures"
 
 
 class Workload:

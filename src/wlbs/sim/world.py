@@ -33,7 +33,7 @@ from wlbs.sim.client import Client
 from wlbs.sim.cluster import cluster_of
 from wlbs.sim.frames import ethernet
 from wlbs.sim.host import Host, Surroundings
-from wlbs.sim.link import Quality
+from wlbs.sim.link import ORDINARY, Quality
 from wlbs.sim.parts import SOUND, Parts
 from wlbs.sim.prng import Prng
 from wlbs.sim.recorder import Recorder
@@ -67,7 +67,7 @@ START_SKEW_NS_MAX: Final = 100 * NS_PER_MS
 class Options:
     """What a run of the world is given beside its scenario."""
 
-    quality: Quality = Quality()
+    quality: Quality = ORDINARY
     parts: Callable[[Topology], Mapping[str, Parts]] = lambda _: {}
     is_traced: bool = False
 
@@ -178,7 +178,7 @@ class SimWorld:
         self.segment.set_carrier(host, up=up)
         self._hosts[host].set_carrier(up=up)
 
-    def do(self, do: Do) -> None:  # noqa: C901 - one case for each deed
+    def do(self, do: Do) -> None:
         """Do something to a host's agent."""
         self._note(f"{do.deed} {do.host}")
         host = self._hosts[do.host]
