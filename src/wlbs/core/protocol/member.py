@@ -1,26 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One host's part in the cluster: who is present, which table follows, how long it holds.
+"""One host's part in the cluster: who is present, which buckets it holds, and for how long.
 
-Theory of operation. The hosts the operator listed count as present until the operator says
-`stop`; nothing is sent or heard yet. From the present hosts, and from nothing else, follows the
-table (`allocation`), so hosts that are told the same hold equal tables.
+Theory of operation. Every period each member broadcasts a heartbeat, and at once when what it says
+has changed. It says in which state the member is, from which hosts its table follows (the target),
+whom it hears (echoes), and where it has connections in buckets it does not own. From the target,
+and from nothing else, follows who is due which bucket (`allocation`), so members that see the same
+hosts agree without another word.
 
-A host serves while it is CONVERGED and its lease is live. The lease is renewed well before it runs
-out; when the agent stalls or dies the kernel takes no new flow after `LEASE_NS`. When a bucket
-returns to a host that was started again, its present holder may have connections in it: the
-bucket is flagged, so that each segment is kept by the host whose socket claims it. When a host is
-stopped its connections are cut, so what others take over from it needs no flag.
+What keeps two members from holding the same bucket is neither agreement nor time alone:
 
-Knows nothing of sockets, clocks, threads or logs: time arrives as ``now``, everything else as an
-event, and every consequence leaves as an effect.
+* A member *claims* what its target gives it, and takes a claimed bucket only when every peer that
+  counts has echoed the claim and none claims it itself (`holdings`). A claim is withdrawn at once.
+* A peer that falls silent counts for one detection time, and longer while others hear it or its
+  data path says that its lease is live (`peers`). Its own lease ends earlier, because it hangs on
+  its heartbeats being echoed (`lease`). So when its buckets are taken it has stopped.
+* A member that stood still for a lease, lost its carrier or was refused lets go of everything and
+  listens for one detection time before it asks again.
+
+Connections stay with the host that has them: a bucket taken is flagged until no other host can have
+connections in it, and a bucket let go is marked until this host has none (`holdings`).
+
+After each event the member brings everything into line with what is true now (`_settle`), so no
+order of events needs a case of its own. Knows nothing of sockets, clocks, threads or logs: time
+arrives as ``now``, everything else as an event, and every consequence leaves as an effect.
 """
 
 from collections.abc import Mapping
 from typing import Final, assert_never
 
 from wlbs.core.address import Mac
-from wlbs.core.allocation import allocate, resolver
-from wlbs.core.buckets import BUCKET_COUNT
+from wlbs.core.allocation import resolver
 from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.effects import (
     Effect,
@@ -32,162 +41,361 @@ from wlbs.core.protocol.effects import (
     ReportState,
     State,
 )
-from wlbs.core.protocol.events import Event, Instant, StartRequested, StopRequested, TimerFired
+from wlbs.core.protocol.events import (
+    CarrierChanged,
+    ConnectionsCounted,
+    DrainstopRequested,
+    Event,
+    HeartbeatReceived,
+    Instant,
+    ProbeAnswered,
+    StartRequested,
+    StopRequested,
+    TimerFired,
+)
+from wlbs.core.protocol.counting import Counting
+from wlbs.core.protocol.hearing import Hearing
+from wlbs.core.protocol.holdings import Holdings
+from wlbs.core.protocol.lease import Lease
+from wlbs.core.protocol.peers import TAKING_PART, Peer, Peers
+from wlbs.core.protocol.probing import Prober
+from wlbs.core.protocol.refusal import Refusal
+from wlbs.core.protocol.shares import Shares, hosts_of, target_of
+from wlbs.core.protocol.speaking import Incarnation, Speaker
 from wlbs.core.rules import HostIndex
-from wlbs.core.table import Buckets, FilterTable, Mark, Vip
-
-LEASE_NS: Final = 1_000_000_000
-"""How long a host serves on after its agent's last sign of life; with static membership nobody
-takes over, so this only bounds how long a dead agent goes unnoticed in the data path."""
-
-RENEWAL_NS: Final = LEASE_NS // 4
-"""Three renewals may be late before the lease runs out; the worst timer delay measured beside six
-busy loops on two cores was 13 ms."""
+from wlbs.core.table import FilterTable, Vip
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
-    State.STOPPED: frozenset({State.CONVERGED}),
-    State.CONVERGED: frozenset({State.STOPPED}),
+    State.STOPPED: frozenset({State.JOINING}),
+    State.JOINING: frozenset({State.CONVERGING, State.STOPPED}),
+    State.CONVERGING: frozenset({State.CONVERGED, State.JOINING, State.DRAINING, State.STOPPED}),
+    State.CONVERGED: frozenset({State.CONVERGING, State.JOINING, State.DRAINING, State.STOPPED}),
+    State.DRAINING: frozenset({State.STOPPED, State.JOINING}),
 }
 
 
 class Member:
     """The protocol of one cluster member, free of I/O."""
 
-    def __init__(self, cluster: Cluster, own: HostIndex, station_mac: Mac, now: Instant) -> None:
-        """Begin as STOPPED with every listed host present; `StartRequested` for own joins."""
+    def __init__(
+        self, cluster: Cluster, own: HostIndex, incarnation: Incarnation, now: Instant
+    ) -> None:
+        """Begin as STOPPED, with a carrier; `StartRequested` joins."""
         self.state = State.STOPPED
-        self._cluster = cluster
-        self._own = own
-        self._station_mac = station_mac
-        self._present = {host.index for host in cluster.hosts}
-        self._buckets: tuple[Buckets, ...] = ()
-        self._renewed_at = now
+        self.cluster = cluster
+        self.own = own
+        self._incarnation = incarnation
+        self._shares = Shares(cluster)
+        self.peers = Peers(cluster, own, now)
+        self.holdings = Holdings(
+            self._shares, own, [peer.index for peer in self.peers], is_fresh=incarnation.is_fresh
+        )
+        self.lease = Lease(cluster.timing, now)
+        self.hearing = Hearing(cluster, own, incarnation.boot_nonce, self.peers, self.lease)
+        self._speaker = Speaker(cluster, own, incarnation.boot_nonce, self.lease, now)
+        self._prober = Prober(cluster, incarnation.boot_nonce, self.peers, now)
+        self._counting = Counting(cluster.timing, now)
+        self._claimed_from = 0
+        self.target = 0
+        self._counted: tuple[Peer, ...] = ()
+        self._participants: frozenset[HostIndex] = frozenset()
+        self._listen_until: Instant | None = None
+        self._expected: Instant | None = None
+        self._has_carrier = True
+        self._installed: tuple[object, ...] | None = None
+        self.table = self._build_table(self._vips(now))
 
     @property
     def deadline(self) -> Instant | None:
         """The next moment at which silence alone would change something."""
-        if self.state is State.STOPPED:
-            return None
-        return Instant(self._renewed_at + RENEWAL_NS)
+        return self._expected
 
     @property
     def present(self) -> frozenset[HostIndex]:
-        """The hosts that count as present."""
-        return frozenset(self._present)
+        """The hosts that share the traffic, as this member sees it."""
+        return self._participants
 
     @property
-    def table(self) -> FilterTable:
-        """The table that follows from the present hosts."""
-        hosts = self.present
-        return FilterTable(
-            own=self._own,
-            vmac=self._cluster.vmac,
-            station_mac=self._station_mac,
-            masked_mac=self._station_mac,
-            key=self._cluster.key,
-            vips=tuple(
-                Vip(address, resolver(self._cluster.key, address, hosts))
-                for address in self._cluster.vips
-            ),
-            rules=self._cluster.rules,
-            buckets=self._buckets or self._allocated(),
-        )
+    def takes_part(self) -> bool:
+        """Whether this member asks for a share."""
+        return self.state in TAKING_PART
 
     def handle(self, event: Event, now: Instant) -> tuple[Effect, ...]:
         """Take one event and return what must now be done, in this order."""
+        late = self._notice_lateness(now)
+        effects = (*late, *self._take_in(event, now), *self._settle(now))
+        self._expected = self._next_deadline(now)
+        return effects
+
+    def _take_in(self, event: Event, now: Instant) -> tuple[Effect, ...]:
         match event:
             case TimerFired():
-                return self._on_timer(now)
-            case StopRequested(host):
-                return self._on_stop(host)
-            case StartRequested(host):
-                return self._on_start(host, now)
+                return ()
+            case HeartbeatReceived(source, data):
+                return self._on_heartbeat(source, data, now)
+            case ProbeAnswered(data):
+                return self._on_answer(data, now)
+            case ConnectionsCounted(census):
+                self._counting.take(census, self.holdings, now)
+                return ()
+            case CarrierChanged(up):
+                return self._on_carrier(now, up=up)
+            case StartRequested():
+                return self._on_start(now)
+            case StopRequested():
+                return self._on_stop("an operator said stop")
+            case DrainstopRequested():
+                return self._on_drainstop(now)
             case _:
                 assert_never(event)
 
-    def _on_timer(self, now: Instant) -> tuple[Effect, ...]:
-        deadline = self.deadline
-        if deadline is None or now < deadline:
+    def _on_heartbeat(self, source: Mac, data: bytes, now: Instant) -> tuple[Effect, ...]:
+        known = {peer.index: _news_of(peer) for peer in self.peers}
+        heartbeat, reports = self.hearing.hear(source, data, now)
+        if heartbeat is None:
+            return reports
+        peer = self.peers.get(heartbeat.host)
+        assert peer is not None, "hearing accepts peers only"
+        if not self.peers.is_odd(peer):
+            self.holdings.count_peer(peer.index, heartbeat.foreign)
+        if known[peer.index] != _news_of(peer):
+            self._speaker.hurry()  # whoever says something new waits for our echo
+        return reports
+
+    def _on_answer(self, data: bytes, now: Instant) -> tuple[Effect, ...]:
+        answered = self._prober.answered(data, now)
+        if answered is None:
+            return self.hearing.refuse(Refusal.FORGED, "an answer to a probe", now)
+        peer, boot_nonce = answered
+        if peer.report is not None and boot_nonce != peer.report.boot_nonce:
+            self.holdings.forget(peer.index)
+        return ()
+
+    def _on_carrier(self, now: Instant, *, up: bool) -> tuple[Effect, ...]:
+        self._has_carrier = up
+        if up:
+            self._listen_until = Instant(now + self.cluster.timing.detection_ns)
             return ()
-        return (self._renew(now),)
+        return self._step_back("the interface has lost its carrier", None)
 
-    def _on_stop(self, host: HostIndex) -> tuple[Effect, ...]:
-        if host == self._own:
-            if self.state is State.STOPPED:
-                return (Refuse("this host is stopped already"),)
-            return (EndLease(), self._move(State.STOPPED, "an operator said stop"))
-        if host not in self._present:
-            return (Refuse(f"host {host + 1} is stopped already, or not of this cluster"),)
-        self._present.remove(host)
-        return self._reallocate(f"an operator stopped host {host + 1}", flagged=False)
+    def _on_start(self, now: Instant) -> tuple[Effect, ...]:
+        if self.state not in {State.STOPPED, State.DRAINING}:
+            return (Refuse("this host is started already"),)
+        self._listen_until = Instant(now + self.cluster.timing.detection_ns)
+        return (self._move(State.JOINING, "an operator said start"),)
 
-    def _on_start(self, host: HostIndex, now: Instant) -> tuple[Effect, ...]:
-        if host == self._own:
-            if self.state is State.CONVERGED:
-                return (Refuse("this host is started already"),)
-            moved = self._move(State.CONVERGED, "an operator said start")
-            self._buckets = _rejoin(self._buckets, self._own) or self._allocated()
-            return (InstallTable(self.table), self._renew(now), moved)
-        if host in self._present or host not in {each.index for each in self._cluster.hosts}:
-            return (Refuse(f"host {host + 1} is started already, or not of this cluster"),)
-        self._present.add(host)
-        return self._reallocate(f"an operator started host {host + 1}", flagged=True)
+    def _on_stop(self, because: str) -> tuple[Effect, ...]:
+        if self.state is State.STOPPED:
+            return (Refuse("this host is stopped already"),)
+        self.lease.end()
+        self.holdings.let_go()
+        moved = self._move(State.STOPPED, because)
+        self._speaker.say_goodbye()
+        return (EndLease(), moved)
 
-    def _reallocate(self, because: str, *, flagged: bool) -> tuple[Effect, ...]:
-        before = self._buckets or self._allocated()
-        after = self._allocated()
-        pairs = zip(before, after, strict=True)
-        self._buckets = tuple(_succeed(old, new, self._own, flagged=flagged) for old, new in pairs)
-        return (InstallTable(self.table), ReportMembership(self.present, because))
+    def _on_drainstop(self, now: Instant) -> tuple[Effect, ...]:
+        match self.state:
+            case State.STOPPED | State.DRAINING:
+                return (Refuse(f"this host is {self.state} already"),)
+            case State.JOINING:
+                return self._on_stop("an operator said drainstop, and it had taken nothing yet")
+            case _:
+                self._counting.let_go(now)
+                return (self._move(State.DRAINING, "an operator said drainstop"),)
 
-    def _allocated(self) -> tuple[Buckets, ...]:
-        """Return unmarked buckets for every rule, the default rule last."""
-        listed = [host.index for host in self._cluster.hosts]
-        shared = [
-            Buckets(
-                allocate(
-                    self._cluster.key,
-                    {host: rule.load_weight(host) for host in listed},
-                    self.present,
-                )
-            )
-            for rule in self._cluster.rules
+    def _notice_lateness(self, now: Instant) -> tuple[Effect, ...]:
+        """Take account of the time in which this member could neither hear nor speak."""
+        if self.state is State.STOPPED or self._expected is None:
+            return ()
+        lateness_ns = now - self._expected
+        if lateness_ns > self.cluster.timing.period_ns:
+            self.peers.forgive(lateness_ns, now)
+        if lateness_ns <= self.cluster.timing.lease_ns:
+            return ()
+        listen_until = Instant(now + self.cluster.timing.detection_ns)
+        return self._step_back(f"stood still for {lateness_ns // 1_000_000} ms", listen_until)
+
+    def _step_back(self, because: str, listen_until: Instant | None) -> tuple[Effect, ...]:
+        """Let go of everything; a member that takes part, or is about to, listens anew."""
+        if self.state is State.STOPPED:
+            return ()
+        self.lease.end()
+        self.holdings.let_go()
+        if self.state is State.DRAINING:
+            return (EndLease(),)
+        self._listen_until = listen_until
+        if self.state is State.JOINING:
+            return (EndLease(),)
+        return (EndLease(), self._move(State.JOINING, because))
+
+    def _settle(self, now: Instant) -> tuple[Effect, ...]:
+        """Bring everything into line with what is true now."""
+        effects = list(self._move_on(now))
+        self._count(now)
+        effects += self._share(now)
+        effects += self._install(now)
+        effects += self._agree()
+        effects += self._hold_lease(now)
+        effects += self._prober.ask(now) if self.state is not State.STOPPED else ()
+        matters = self.state is State.DRAINING or self.holdings.has_left
+        if self.state is not State.STOPPED:
+            effects += self._counting.ask(now, matters=matters)
+        foreign = self.holdings.foreign
+        effects += self._speaker.speak(self.state, self.target, foreign, self.peers, now)
+        return tuple(effects)
+
+    def _move_on(self, now: Instant) -> tuple[Effect, ...]:
+        """Change state where time, or the word of others, asks for it."""
+        barred = self._barred(now)
+        if self.takes_part and barred:
+            return self._step_back(barred, Instant(now + self.cluster.timing.detection_ns))
+        has_listened = self._listen_until is not None and now >= self._listen_until
+        if self.state is State.JOINING and has_listened and self._has_carrier and not barred:
+            self._listen_until = None
+            return (self._move(State.CONVERGING, "listened for one detection time"),)
+        if self.state is State.DRAINING and self._counting.connection_count == 0:
+            return self._on_stop("its last connection has ended")
+        return ()
+
+    def _barred(self, now: Instant) -> str:
+        """Say why this member may not take part, if it may not."""
+        if self.hearing.yields_to_rival(now, takes_part=self.takes_part):
+            return f"host priority {self.own + 1} is taken by {self.hearing.rival_source}"
+        others = self.peers.better_configured(self.own, now)
+        if others:
+            numbers = ", ".join(str(index + 1) for index in sorted(others))
+            return f"its configuration differs from that of the hosts {numbers}"
+        return ""
+
+    def _count(self, now: Instant) -> None:
+        """See which peers count now; one that no longer does cannot say what it still has."""
+        counted = self.peers.counted(now)
+        for peer in self._counted:
+            if peer not in counted:
+                peer.is_stale = True
+                self.holdings.suspect(peer.index)
+        for peer in self.peers:
+            if self.peers.is_gone(peer, now) or self.peers.is_odd(peer):
+                self.holdings.forget(peer.index)
+        self._counted = counted
+
+    def _share(self, now: Instant) -> tuple[Effect, ...]:
+        """Claim what is due, and hold what of it may be held."""
+        participants = {peer.index for peer in self._counted if peer.takes_part}
+        if self.takes_part:
+            participants.add(self.own)
+        target = target_of(participants) if self.takes_part else 0
+        if target != self.target:
+            self.target = target
+            self._claimed_from = self._speaker.sequence + 1
+            self._speaker.hurry()
+        before = self.holdings.held
+        self.holdings.settle(
+            self._shares.due(target, self.own),
+            self._blocked(),
+            acknowledged=all(peer.echoed >= self._claimed_from for peer in self._counted),
+        )
+        if any(had & ~has for had, has in zip(before, self.holdings.held, strict=True)):
+            self._counting.let_go(now)
+        if participants == self._participants:
+            return ()
+        self._participants = frozenset(participants)
+        return (ReportMembership(self._participants, "hosts came, left or fell silent"),)
+
+    def _blocked(self) -> tuple[int, ...]:
+        """Return what the peers that count claim."""
+        blocked = self._shares.none
+        for peer in self._counted:
+            if peer.target:
+                due = self._shares.due(peer.target, peer.index)
+                blocked = tuple(a | b for a, b in zip(blocked, due, strict=True))
+        return blocked
+
+    def _install(self, now: Instant) -> tuple[Effect, ...]:
+        """Install the table if anything in it has changed."""
+        vips = self._vips(now)
+        is_stopped = self.state is State.STOPPED
+        held, marks = self.holdings.held, self.holdings.marks
+        installed = (self._participants, held, marks, vips, is_stopped)
+        if installed == self._installed:
+            return ()
+        self._installed = installed
+        self.table = self._build_table(vips)
+        return (InstallTable(self.table),)
+
+    def _vips(self, now: Instant) -> tuple[Vip, ...]:
+        """Return who answers ARP; everyone, where the one whose turn it is has missed a beat."""
+        answering = self._participants or frozenset({self.own})
+        patience_ns = self.cluster.timing.period_ns * 3 // 2
+        suspects = {p.index for p in self._counted if now - p.heard_at >= patience_ns}
+        vips = []
+        for address in self.cluster.vips:
+            index = resolver(self.cluster.key, address, answering)
+            vips.append(Vip(address, index, everyone_answers=index in suspects))
+        return tuple(vips)
+
+    def _build_table(self, vips: tuple[Vip, ...]) -> FilterTable:
+        return FilterTable(
+            own=self.own,
+            vmac=self.cluster.vmac,
+            station_mac=self._incarnation.station_mac,
+            masked_mac=self._incarnation.station_mac,
+            key=self.cluster.key,
+            vips=vips,
+            rules=self.cluster.rules,
+            buckets=self.holdings.buckets(target_of(self._participants)),
+            dedicated_ip=self.cluster.host(self.own).dedicated_ip,
+            boot_nonce=self._incarnation.boot_nonce,
+            is_stopped=self.state is State.STOPPED,
+        )
+
+    def _agree(self) -> tuple[Effect, ...]:
+        """Move between CONVERGING and CONVERGED."""
+        if not self.takes_part:
+            return ()
+        agreed = self.holdings.held == self._shares.due(self.target, self.own) and all(
+            peer.target == self.target
+            for peer in self._counted
+            if peer.index in hosts_of(self.target)
+        )
+        if agreed and self.state is State.CONVERGING:
+            return (self._move(State.CONVERGED, "its share is its own, and all agree"),)
+        if not agreed and self.state is State.CONVERGED:
+            return (self._move(State.CONVERGING, "the hosts do not all agree"),)
+        return ()
+
+    def _hold_lease(self, now: Instant) -> tuple[Effect, ...]:
+        """Prolong the lease by what has been echoed; alone, by what has been said."""
+        if not self.takes_part and self.state is not State.DRAINING:
+            return ()
+        sent = [peer.echoed_sent_at for peer in self._counted if peer.echoed_sent_at is not None]
+        if not self._counted:
+            sent = [self.lease.last_sent]
+        if not sent or not self.lease.prolong(max(sent), now):
+            return ()
+        assert self.lease.until is not None, "it has just been prolonged"
+        return (HoldLease(self.lease.until),)
+
+    def _next_deadline(self, now: Instant) -> Instant | None:
+        if self.state is State.STOPPED:
+            return self._speaker.next_at(self.state)
+        moments = [
+            self._speaker.next_at(self.state),
+            self._prober.next_round(now),
+            self._listen_until,
         ]
-        # What no rule covers goes to the default host, the highest priority present (KB Q198496).
-        return (*shared, Buckets(bytes((min(self._present),)) * BUCKET_COUNT))
-
-    def _renew(self, now: Instant) -> HoldLease:
-        self._renewed_at = now
-        return HoldLease(Instant(now + LEASE_NS))
+        moments += self.peers.deadlines(now)
+        return min((Instant(max(at, now)) for at in moments if at is not None), default=None)
 
     def _move(self, after: State, because: str) -> ReportState:
         before = self.state
         assert after in TRANSITIONS[before], f"illegal move {before} -> {after}"
         self.state = after
+        self._speaker.hurry()
         return ReportState(before, after, because)
 
 
-def _succeed(old: Buckets, new: Buckets, own: HostIndex, *, flagged: bool) -> Buckets:
-    """Return the new buckets with the old marks, and with those that moving them asks for."""
-    marks = bytearray(old.marks)
-    if flagged:
-        for index, (before, after) in enumerate(zip(old.owners, new.owners, strict=True)):
-            if before != after:
-                marks[index] |= Mark.FLAGGED
-                if before == own:
-                    marks[index] |= Mark.EARLIER_HOLDER
-    return Buckets(new.owners, bytes(marks))
-
-
-def _rejoin(buckets: tuple[Buckets, ...], own: HostIndex) -> tuple[Buckets, ...]:
-    """Return the buckets of a host that was stopped: others may hold connections in its own."""
-    return tuple(
-        Buckets(
-            each.owners,
-            bytes(
-                mark | (Mark.FLAGGED if owner == own else 0)
-                for owner, mark in zip(each.owners, each.marks, strict=True)
-            ),
-        )
-        for each in buckets
-    )
+def _news_of(peer: Peer) -> tuple[object, ...]:
+    """Return what of a peer's heartbeat others wait to have heard."""
+    report = peer.report
+    return (report.boot_nonce, report.state, report.target) if report else ()

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which buckets a member holds, and who may have connections in them: the two-step hand-over.
+
+A bucket passes in two steps. Its owner stops claiming it, installs a table without it, and says
+so; the new owner takes it once every peer that counts has heard its claim and none claims the
+bucket itself. Between two members that hear each other no bucket can be held twice, whatever is
+lost, delayed or reordered on the way: the later claim finds the earlier one in its way.
+
+Who takes a bucket does not ask who had it before. Every other host may have connections in it until
+it says that the bucket's group is empty, or is gone; until then the bucket is flagged. Likewise a
+member that has let go of a bucket marks it until it has no connection there itself. Knows nothing
+of time, leases or who counts; it is told.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from wlbs.core.buckets import BUCKET_COUNT
+from wlbs.core.protocol.shares import ALL_BUCKETS, Shares, buckets_in, groups_of, owned_by, spread
+from wlbs.core.rules import HostIndex
+from wlbs.core.table import Buckets, Mark
+
+PENDING: Final = HostIndex(0xFE)
+"""The owner of a bucket that is claimed and not held yet: nobody's, as far as this host knows."""
+
+BucketSets = tuple[int, ...]
+"""For each rule, the default rule last, a set of buckets as one integer."""
+
+
+class Holdings:
+    """One member's buckets."""
+
+    def __init__(
+        self, shares: Shares, own: HostIndex, others: Iterable[HostIndex], *, is_fresh: bool
+    ) -> None:
+        """Hold nothing; who has connections where is not known yet.
+
+        A member whose data path is fresh has none itself.
+        """
+        self._shares = shares
+        self._own = own
+        everything = (ALL_BUCKETS,) * shares.rule_count
+        self.held: BucketSets = shares.none
+        self._left: BucketSets = shares.none if is_fresh else everything
+        """Where this member may have connections without holding the bucket."""
+        self._holders: dict[HostIndex, BucketSets] = dict.fromkeys(others, everything)
+        """Where each peer may have connections, of whatever bucket."""
+
+    @property
+    def foreign(self) -> BucketSets:
+        """The map of groups in which this member may have connections it does not own."""
+        return tuple(groups_of(left) for left in self._left)
+
+    @property
+    def marks(self) -> tuple[BucketSets, BucketSets]:
+        """What of a table changes with who may have connections: flags, and what was left."""
+        flagged = tuple(held & flags for held, flags in self._flagged_pairs())
+        return flagged, self._left
+
+    @property
+    def flagged_count(self) -> int:
+        """How many of the buckets held are flagged."""
+        return sum((held & flags).bit_count() for held, flags in self._flagged_pairs())
+
+    def let_go(self) -> None:
+        """Hold nothing any more; what was held may still have connections of this member."""
+        self._keep(self._shares.none)
+
+    def settle(self, claims: BucketSets, blocked: BucketSets, *, acknowledged: bool) -> None:
+        """Hold what is claimed, may be taken, and is not claimed by a peer that counts."""
+        wanted = zip(claims, blocked, self.held, strict=True)
+        self._keep(
+            tuple(
+                (claim if acknowledged else held) & claim & ~block for claim, block, held in wanted
+            )
+        )
+
+    @property
+    def has_left(self) -> bool:
+        """Whether this member may have connections in buckets it does not hold."""
+        return any(self._left)
+
+    def count_own(self, foreign: Sequence[int]) -> None:
+        """Take note of a census made after the last bucket was let go."""
+        pairs = zip(self._left, foreign, strict=True)
+        self._left = tuple(left & buckets_in(groups) for left, groups in pairs)
+
+    def count_peer(self, peer: HostIndex, foreign: Sequence[int]) -> None:
+        """Take note of the groups in which a peer says it has connections it does not own."""
+        if len(foreign) == self._shares.rule_count:
+            self._holders[peer] = tuple(map(buckets_in, foreign))
+
+    def forget(self, peer: HostIndex) -> None:
+        """Take note that a peer's connections are over."""
+        self._holders[peer] = self._shares.none
+
+    def suspect(self, peer: HostIndex) -> None:
+        """Take note that a peer can no longer say where it has connections."""
+        self._holders[peer] = (ALL_BUCKETS,) * self._shares.rule_count
+
+    def buckets(self, target: int) -> tuple[Buckets, ...]:
+        """Return what the filter table says of every bucket while this is the target."""
+        owners = self._shares.owners(target)
+        return tuple(
+            self._rule(owners[rule], held, left, flags)
+            for rule, (held, left, flags) in enumerate(
+                zip(self.held, self._left, self._flags(), strict=True)
+            )
+        )
+
+    def _rule(self, owners: bytes, held: int, left: int, flags: int) -> Buckets:
+        pending = owned_by(owners, self._own) & ~held
+        named = _overlaid(owners, spread(pending, PENDING)) if pending else owners
+        contested = spread(held & flags, Mark.FLAGGED)
+        contested = _overlaid(contested, spread(left, Mark.FLAGGED | Mark.EARLIER_HOLDER))
+        return Buckets(named, contested)
+
+    def _keep(self, held: BucketSets) -> None:
+        pairs = zip(self._left, self.held, held, strict=True)
+        self._left = tuple((left | before) & ~after for left, before, after in pairs)
+        self.held = held
+
+    def _flags(self) -> BucketSets:
+        flags = list(self._shares.none)
+        for holder in self._holders.values():
+            flags = [flag | buckets for flag, buckets in zip(flags, holder, strict=True)]
+        return tuple(flags)
+
+    def _flagged_pairs(self) -> Iterable[tuple[int, int]]:
+        return zip(self.held, self._flags(), strict=True)
+
+
+def _overlaid(below: bytes, above: bytes) -> bytes:
+    """Return the upper octet of each pair where it is not zero, else the lower."""
+    number = int.from_bytes(above, "little")
+    covered = above.translate(bytes(0 if at == 0 else 255 for at in range(256)))
+    kept = int.from_bytes(below, "little") & ~int.from_bytes(covered, "little")
+    return (kept | number).to_bytes(BUCKET_COUNT, "little")

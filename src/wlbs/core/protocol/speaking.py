@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a member speaks: every period, and at once when somebody waits for what it has to say.
+
+Knows the heartbeats' cadence and sequence. Knows nothing of what is in them but their frame.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from wlbs.core.address import Mac
+from wlbs.core.cluster import Cluster
+from wlbs.core.protocol.effects import SendHeartbeat, State
+from wlbs.core.protocol.events import Instant
+from wlbs.core.protocol.lease import Lease
+from wlbs.core.protocol.peers import Peers
+from wlbs.core.protocol.wire import Heartbeat, encode
+from wlbs.core.rules import HostIndex
+
+SPACING_DIVISOR: Final = 50
+"""Heartbeats that cannot wait for the period keep a fiftieth of it between them: 2 ms by default,
+so that sixty-four hosts that change at once do not answer each change with a storm."""
+
+_NS_PER_MS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Incarnation:
+    """What tells this life of a host from an earlier one: its data path's boot nonce.
+
+    ``is_fresh`` says that the data path was loaded for this member; one that an earlier agent left
+    may have connections already.
+    """
+
+    station_mac: Mac
+    boot_nonce: int
+    is_fresh: bool = True
+
+
+class Speaker:
+    """One member's voice."""
+
+    def __init__(
+        self, cluster: Cluster, own: HostIndex, boot_nonce: int, lease: Lease, now: Instant
+    ) -> None:
+        """Have said nothing."""
+        self._cluster = cluster
+        self._own = own
+        self._boot_nonce = boot_nonce
+        self._lease = lease
+        self._is_urgent = False
+        self._farewell_count = 0
+        # Milliseconds, so that an agent that takes over the data path of a dead one goes on above
+        # what that one has said: heartbeats keep more than a millisecond between them.
+        self.sequence = now // _NS_PER_MS
+
+    def hurry(self) -> None:
+        """Speak as soon as the spacing allows."""
+        self._is_urgent = True
+
+    def say_goodbye(self) -> None:
+        """Say as often that this is the end as others would tolerate not to hear it."""
+        self._is_urgent = True
+        self._farewell_count = self._cluster.timing.tolerance
+
+    def next_at(self, state: State) -> Instant | None:
+        """Return when the next heartbeat is due, or None once goodbye has been said."""
+        if state is State.STOPPED and not self._farewell_count:
+            return None
+        period_ns = self._cluster.timing.period_ns
+        wait_ns = period_ns // SPACING_DIVISOR if self._is_urgent else period_ns
+        return Instant(self._lease.last_sent + wait_ns)
+
+    def speak(
+        self, state: State, target: int, foreign: tuple[int, ...], peers: Peers, now: Instant
+    ) -> tuple[SendHeartbeat, ...]:
+        """Return the heartbeat that is due now, if one is."""
+        due_at = self.next_at(state)
+        if due_at is None or now < due_at:
+            return ()
+        self._is_urgent = False
+        if state is State.STOPPED:
+            self._farewell_count -= 1
+        self.sequence += 1
+        self._lease.send(self.sequence, now)
+        heartbeat = Heartbeat(
+            host=self._own,
+            state=state,
+            boot_nonce=self._boot_nonce,
+            sequence=self.sequence,
+            configuration=peers.configuration,
+            target=target,
+            echoes=peers.echoed(now),
+            foreign=foreign,
+        )
+        return (SendHeartbeat(encode(heartbeat, self._cluster)),)
