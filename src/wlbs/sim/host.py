@@ -38,7 +38,8 @@ from wlbs.core.protocol.events import (
     StartRequested,
     StopRequested,
 )
-from wlbs.core.protocol.member import Incarnation, Member
+from wlbs.core.protocol.member import Member
+from wlbs.core.protocol.speaking import Incarnation
 from wlbs.core.reason import Action
 from wlbs.core.rules import HostIndex
 from wlbs.scenario.evidence import LogEntry
@@ -105,6 +106,11 @@ class Host:
         return HostIndex(self.node.number - 1)
 
     @property
+    def has_left(self) -> bool:
+        """Whether its agent has ended, or takes no part any more and has said so."""
+        return self.has_stopped and (self.agent is None or self.agent.member.deadline is None)
+
+    @property
     def has_stopped(self) -> bool:
         """Whether its agent has ended, or takes no part any more."""
         return self.agent is None or self.agent.member.state is State.STOPPED
@@ -113,12 +119,13 @@ class Host:
         """Begin an agent: it loads the data path, or takes over the one that is pinned."""
         assert self.agent is None, f"{self.node.name} has an agent"
         now = self._around.schedule.now
+        is_fresh = self.kernel is None
         if self.kernel is None:
             # Two data paths of one host are never loaded at the same nanosecond of the clock.
             nonce = FIRST_NONCE + now + self._agents.between(0, 999)
             self.kernel = Kernel(self._around.schedule, self._stack, nonce, self._parts)
             self.nonces.append(nonce)
-        incarnation = Incarnation(self.node.mac, self.kernel.boot_nonce)
+        incarnation = Incarnation(self.node.mac, self.kernel.boot_nonce, is_fresh)
         member = Member(self.cluster, self.own, incarnation, now)
         hands = Hands(
             self._carry_out,

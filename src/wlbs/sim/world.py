@@ -309,11 +309,11 @@ class SimWorld:
     def _end(self, host: Host) -> None:
         """Do what SIGTERM does: drain, stop at the latest after a while, undo everything."""
         if not host.has_stopped:
-            host.tell(DrainstopRequested())
-            self._settle(host)
+            self._order(host, DrainstopRequested())
             self._wait_while(lambda: not host.has_stopped, DRAIN_NS_MAX)
         if not host.has_stopped:
             self._order(host, StopRequested())
+        self._wait_while(lambda: not host.has_left, ORDER_NS_MAX)
         host.undo()
 
 
