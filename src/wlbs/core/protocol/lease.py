@@ -21,6 +21,8 @@ class Lease:
         self._timing = timing
         self._sent: deque[tuple[int, Instant]] = deque()
         self.until: Instant | None = None
+        self.is_self_held = False
+        """Whether it hangs on this member's own word, because there was no peer to echo it."""
         self.last_sent = now
 
     def is_live(self, now: Instant) -> bool:
@@ -41,12 +43,13 @@ class Lease:
                 return sequence, at
         return None
 
-    def prolong(self, sent_at: Instant, now: Instant) -> bool:
+    def prolong(self, sent_at: Instant, now: Instant, *, is_self_held: bool) -> bool:
         """Hold it until a lease after that sending; whether that makes it longer."""
         until = Instant(sent_at + self._timing.lease_ns)
         if until <= max(now, self.until or now):
             return False
         self.until = until
+        self.is_self_held = is_self_held
         return True
 
     def end(self) -> bool:

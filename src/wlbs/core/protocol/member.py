@@ -368,13 +368,18 @@ class Member:
         """Prolong the lease by what has been echoed; alone, by what has been said."""
         if not self.takes_part and self.state is not State.DRAINING:
             return ()
+        is_alone = not self._counted
+        ended: tuple[Effect, ...] = ()
+        if self.lease.is_self_held and any(peer.takes_part for peer in self._counted):
+            # Whoever takes part may have taken this member for deaf; only an echo says otherwise.
+            ended = (EndLease(),) if self.lease.end() else ()
         sent = [peer.echoed_sent_at for peer in self._counted if peer.echoed_sent_at is not None]
-        if not self._counted:
+        if is_alone:
             sent = [self.lease.last_sent]
-        if not sent or not self.lease.prolong(max(sent), now):
-            return ()
+        if not sent or not self.lease.prolong(max(sent), now, is_self_held=is_alone):
+            return ended
         assert self.lease.until is not None, "it has just been prolonged"
-        return (HoldLease(self.lease.until),)
+        return (*ended, HoldLease(self.lease.until))
 
     def _next_deadline(self, now: Instant) -> Instant | None:
         if self.state is State.STOPPED:
