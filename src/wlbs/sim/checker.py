@@ -8,7 +8,7 @@ have heard each other, as the guarantee means it; nothing of how they agree.
 from collections.abc import Sequence
 from typing import Final
 
-from wlbs.core.address import Mac
+from wlbs.core.address import MAC_SIZE, Mac
 from wlbs.core.cluster import Cluster
 from wlbs.core.invariants import Guarantee, Violation, judge_pair, judge_silent, judge_sources
 from wlbs.core.table import FilterTable
@@ -43,7 +43,8 @@ class Checker:
     def see(self, direction: Direction, data: bytes) -> None:
         """Judge a frame at a switch port."""
         self._frame_count += 1
-        if direction is Direction.FROM_NODE:
+        is_suspect = data[MAC_SIZE : 2 * MAC_SIZE] == self._cluster.vmac.octets
+        if direction is Direction.FROM_NODE and is_suspect:
             self._add(judge_sources(self._cluster.vmac, [data]))
 
     def step(self) -> None:
@@ -53,8 +54,9 @@ class Checker:
         for at, host in enumerate(keeping):
             self._judge_silence(host)
             for other in keeping[at + 1 :]:
-                if self._hear_each_other(host, other):
-                    self._add(self._judge_pair(host, other))
+                violations = self._judge_pair(host, other)
+                if violations and self._hear_each_other(host, other):
+                    self._add(violations)
 
     def expectations(self, origin_ns: int) -> tuple[Expectation, ...]:
         """Return each guarantee as an expectation that held, or broke for the first time."""

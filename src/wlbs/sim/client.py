@@ -7,12 +7,12 @@ Knows HTTP, patience and the virtual IP. Knows nothing of hosts or of who should
 from collections.abc import Callable
 from typing import Final
 
-from wlbs.core.address import IpAddress, Mac
-from wlbs.core.frame import Arp, Frame, Packet, parse
+from wlbs.core.address import IpAddress
+from wlbs.core.frame import Arp, Frame, Packet
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import Attempt, Connection, Failure
 from wlbs.scenario.topology import Node
-from wlbs.sim.frames import Path, read_tcp, tcp
+from wlbs.sim.frames import Path, is_for, read, read_tcp, tcp
 from wlbs.sim.prng import Prng
 from wlbs.sim.schedule import NS_PER_MS, NS_PER_S, Plan, Schedule
 from wlbs.sim.service import ASK_AGAIN, ASK_ONCE, host_of
@@ -23,7 +23,8 @@ from wlbs.sim.tcp import Socket
 PATIENCE_NS: Final = 2500 * NS_PER_MS
 """One lost SYN is sent again after 1 s; a first answer that takes longer than two is none."""
 
-TRANSFER_INTERVAL_NS: Final = 100 * NS_PER_MS
+TRANSFER_INTERVAL_NS: Final = 300 * NS_PER_MS
+"""Between an answer and the next question on a connection that lasts, as in the lab."""
 TRANSFER_PATIENCE_NS: Final = 2 * NS_PER_S
 """A connection without an answer for so long hangs: its retransmissions, after 200, 600 and
 1400 ms, were in vain too."""
@@ -206,8 +207,10 @@ class Client:
 
     def receive(self, data: bytes) -> None:
         """Take a frame from the wire, if it is for this node."""
-        frame = parse(data)
-        if not isinstance(frame, Frame) or not self._is_for_us(frame.destination):
+        if not is_for(self.node.mac, data):
+            return
+        frame = read(data)
+        if not isinstance(frame, Frame):
             return
         if isinstance(frame.payload, Arp):
             self._station.receive_arp(frame.payload)
@@ -215,9 +218,6 @@ class Client:
             segment = read_tcp(data, frame.payload)
             if segment:
                 self._stack.receive(segment)
-
-    def _is_for_us(self, destination: Mac) -> bool:
-        return destination == self.node.mac or destination.is_group
 
 
 def _path(vip: IpAddress, flow: PlannedFlow) -> Path:

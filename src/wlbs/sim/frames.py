@@ -7,9 +7,10 @@ read here. Knows Ethernet, ARP, IPv4, TCP and UDP; nothing of clusters or connec
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-from wlbs.core.address import NO_MAC, IpAddress, Mac
+from wlbs.core.address import MAC_SIZE, NO_MAC, IpAddress, Mac
 from wlbs.core.frame import (
     ARP_ANSWER,
     ARP_PREFIX,
@@ -18,9 +19,12 @@ from wlbs.core.frame import (
     TCP_SIZE_MIN,
     UDP_SIZE,
     Datagram,
+    Frame,
     IpProtocol,
+    Malformed,
     Packet,
     Segment,
+    parse,
 )
 
 FIN: Final = 0x01
@@ -69,9 +73,20 @@ class TcpSegment:
         return len(self.payload) + bool(self.flags & SYN) + bool(self.flags & FIN)
 
 
+@lru_cache(maxsize=64)
+def read(data: bytes) -> Frame | Malformed:
+    """Read a frame by the core's parser; a flooded one is the same octets for every node."""
+    return parse(data)
+
+
 def ethernet(destination: Mac, source: Mac, ethertype: int, payload: bytes) -> bytes:
     """Return a frame without padding, as veth carries them."""
     return destination.octets + source.octets + ethertype.to_bytes(2, "big") + payload
+
+
+def is_for(mac: Mac, data: bytes) -> bool:
+    """Whether a node with this address takes a frame: its own, or one to a group."""
+    return data[:MAC_SIZE] == mac.octets or bool(data[0] & 1)
 
 
 def arp_request(sender_mac: Mac, sender_ip: IpAddress, target_ip: IpAddress) -> bytes:

@@ -12,7 +12,7 @@ from typing import Final, assert_never
 
 from wlbs.core.address import BROADCAST, IpAddress
 from wlbs.core.cluster import Cluster
-from wlbs.core.frame import ETHERNET_SIZE, Arp, EtherType, Frame, Packet, parse
+from wlbs.core.frame import ETHERNET_SIZE, Arp, EtherType, Frame, Packet
 from wlbs.core.probe import PROBE_PORT
 from wlbs.core.protocol.effects import (
     CountConnections,
@@ -45,12 +45,12 @@ from wlbs.core.rules import HostIndex
 from wlbs.scenario.evidence import LogEntry
 from wlbs.scenario.topology import Node
 from wlbs.sim.agent import BUSY, CALM, Agent, Hands
-from wlbs.sim.frames import Path, ethernet, read_tcp, read_udp, tcp, udp
+from wlbs.sim.frames import Path, ethernet, is_for, read, read_tcp, read_udp, tcp, udp
 from wlbs.sim.kernel import Kernel
 from wlbs.sim.parts import Parts
 from wlbs.sim.prng import Prng
 from wlbs.sim.schedule import Schedule
-from wlbs.sim.service import PORTS, WebConnection
+from wlbs.sim.service import PORTS, Web, WebConnection
 from wlbs.sim.stack import TcpStack
 from wlbs.sim.station import Station
 
@@ -96,6 +96,9 @@ class Host:
             around.schedule,
             Prng(seed, f"{node.name} stack"),
             lambda segment: self._station.send_packet(segment.path.peer, tcp(segment)),
+        )
+        self._web = Web(
+            node.name, around.schedule, Prng(seed, f"{node.name} service"), around.write_log
         )
         for port in PORTS:
             self._stack.listen(port, self._serve)
@@ -203,10 +206,10 @@ class Host:
 
     def _take_in(self, data: bytes) -> None:
         """Hand a frame to the host's stack, as the filter left it."""
-        frame = parse(data)
-        if not isinstance(frame, Frame):
+        if not is_for(self.node.mac, data):
             return
-        if not (frame.destination == self.node.mac or frame.destination.is_group):
+        frame = read(data)
+        if not isinstance(frame, Frame):
             return
         if frame.ethertype == EtherType.HEARTBEAT:
             if self.agent is not None:
@@ -253,4 +256,4 @@ class Host:
         return None
 
     def _serve(self, path: Path) -> WebConnection:
-        return WebConnection(self.node.name, path, self._around.write_log)
+        return WebConnection(self._web, path)

@@ -12,29 +12,51 @@ from typing import Final
 
 from wlbs.scenario.evidence import LogEntry
 from wlbs.sim.frames import Path
+from wlbs.sim.prng import Prng
+from wlbs.sim.schedule import NS_PER_US, Schedule
 from wlbs.sim.tcp import Socket
 
 PORTS: Final = (80, 81)
+
+THINK_NS_MIN: Final = 50 * NS_PER_US
+THINK_NS_MAX: Final = 500 * NS_PER_US
+"""How long an answer takes; nginx on a machine that is not busy needs about as much."""
 
 ASK_ONCE: Final = b"GET / HTTP/1.1\r\nHost: cluster\r\nConnection: close\r\n\r\n"
 ASK_AGAIN: Final = b"GET / HTTP/1.1\r\nHost: cluster\r\nConnection: keep-alive\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
+class Web:
+    """One host's service."""
+
+    host: str
+    schedule: Schedule
+    prng: Prng
+    write_log: Callable[[LogEntry], None]
+
+
+@dataclass(frozen=True, slots=True)
 class WebConnection:
     """The service's end of one connection."""
 
-    host: str
+    web: Web
     path: Path
-    write_log: Callable[[LogEntry], None]
 
     def opened(self, socket: Socket) -> None:
         """Wait for a request."""
 
     def received(self, socket: Socket, data: bytes) -> None:
-        """Answer a request and log it."""
-        socket.send(answer_of(self.host))
-        self.write_log(LogEntry(self.host, self.path.peer, self.path.peer_port, self.path.own_port))
+        """Answer a request after a while."""
+        think_ns = self.web.prng.between(THINK_NS_MIN, THINK_NS_MAX)
+        self.web.schedule.after(think_ns, lambda: self._answer(socket, data))
+
+    def _answer(self, socket: Socket, data: bytes) -> None:
+        """Answer, and log it; the service closes where the request says so."""
+        if not socket.send(answer_of(self.web.host)):
+            return
+        entry = LogEntry(self.web.host, self.path.peer, self.path.peer_port, self.path.own_port)
+        self.web.write_log(entry)
         if data == ASK_ONCE:
             socket.close()
 

@@ -122,10 +122,12 @@ class Socket:
         self.rcv_nxt = _plus(syn.sequence, 1)
         self._send(SYN | ACK)
 
-    def send(self, data: bytes) -> None:
-        """Send one segment's worth of data."""
-        if self.state in {TcpState.ESTABLISHED, TcpState.CLOSE_WAIT}:
-            self._send(ACK | PSH, data)
+    def send(self, data: bytes) -> bool:
+        """Send one segment's worth of data; False if the connection takes none any more."""
+        if self.state not in {TcpState.ESTABLISHED, TcpState.CLOSE_WAIT}:
+            return False
+        self._send(ACK | PSH, data)
+        return True
 
     def close(self) -> None:
         """Say that nothing more will be sent; in a handshake, give up without a word."""
