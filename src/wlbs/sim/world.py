@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from wlbs.core.address import BROADCAST, IpAddress, Mac
-from wlbs.core.buckets import BUCKET_COUNT, HashKey
+from wlbs.core.buckets import HashKey
 from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.effects import Effect
 from wlbs.core.protocol.events import (
@@ -20,7 +20,7 @@ from wlbs.core.protocol.events import (
     StartRequested,
     StopRequested,
 )
-from wlbs.core.protocol.shares import owned_by
+from wlbs.core.protocol.shares import Shares, owned_by, target_of
 from wlbs.core.reason import Reason
 from wlbs.core.table import Mark
 from wlbs.scenario.draw import PlannedFlow
@@ -126,7 +126,10 @@ class SimWorld:
         skews = Prng(self._seed, "start")
         for host in self._hosts.values():
             self.schedule.after(skews.between(0, START_SKEW_NS_MAX), host.begin)
-        self._wait_while(lambda: not self._is_shared(), SETTLE_NS_MAX)
+        shares = Shares(self._cluster)
+        everybody = target_of(host.own for host in self._hosts.values())
+        dues = [(each, shares.due(everybody, each.own)) for each in self._hosts.values()]
+        self._wait_while(lambda: not all(_holds(*each) for each in dues), SETTLE_NS_MAX)
         self.recorder.origin_ns = int(self.schedule.now)
 
     def elapsed_s(self) -> float:
@@ -282,20 +285,6 @@ class SimWorld:
     def _wait_while(self, is_under_way: Callable[[], bool], patience_ns: int) -> None:
         self.schedule.run_while(is_under_way, self.schedule.now + patience_ns)
 
-    def _is_shared(self) -> bool:
-        """Whether every bucket has an owner with a live lease, and none is flagged."""
-        tables = [
-            host.kernel.table
-            for host in self._hosts.values()
-            if host.kernel and host.kernel.table and host.kernel.lease_live
-        ]
-        if len(tables) < len(self._hosts):
-            return False
-        held_count = sum(each.owners.count(table.own) for table in tables for each in table.buckets)
-        bucket_count = BUCKET_COUNT * (len(self.cluster.rules) + 1)
-        is_flagged = any(any(each.marks) for table in tables for each in table.buckets)
-        return held_count == bucket_count and not is_flagged
-
     def _order(
         self, host: Host, event: StartRequested | StopRequested | DrainstopRequested
     ) -> None:
@@ -320,6 +309,15 @@ class SimWorld:
 def leaked_frame(vmac: Mac) -> bytes:
     """Return a frame that shows the VMAC as its source, of an ethertype nobody listens to."""
     return ethernet(BROADCAST, vmac, LOCAL_ETHERTYPE, b"a leak")
+
+
+def _holds(host: Host, due: tuple[int, ...]) -> bool:
+    """Whether a host's kernel has a live lease and owns just these buckets, none flagged."""
+    if host.kernel is None or host.kernel.table is None or not host.kernel.lease_live:
+        return False
+    buckets = host.kernel.table.buckets
+    owned = tuple(owned_by(each.owners, host.own) for each in buckets)
+    return owned == due and not any(any(each.marks) for each in buckets)
 
 
 def _holdings(host: Host) -> tuple[Holding, ...]:
