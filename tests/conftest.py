@@ -15,6 +15,7 @@ from wlbs.core.buckets import HashKey
 from wlbs.core.cluster import Cluster, Host, Mode
 from wlbs.core.protocol.events import Instant
 from wlbs.core.protocol.member import Member
+from wlbs.core.protocol.speaking import Incarnation
 from wlbs.core.rules import Affinity, HostIndex, PortRule, Protocol
 from wlbs.core.table import FilterTable
 
@@ -35,6 +36,7 @@ def cluster() -> Cluster:
             PortRule(53, 53, Protocol.UDP, affinity=Affinity.SINGLE),
         ),
         key=HashKey(bytes(range(16))),
+        heartbeat_key=bytes(range(32)),
     )
 
 
@@ -43,7 +45,10 @@ def tables(cluster: Cluster) -> tuple[FilterTable, ...]:
     """Return the tables of hosts 1, 2 and 3, all present; station MACs end in 11, 12 and 13."""
     return tuple(
         Member(
-            cluster, HostIndex(own), Mac(b"\x52\0\0\0\0" + bytes((0x11 + own,))), Instant(0)
+            cluster,
+            HostIndex(own),
+            Incarnation(Mac(b"\x52\0\0\0\0" + bytes((0x11 + own,))), 1),
+            Instant(0),
         ).table
         for own in range(3)
     )

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -133,6 +133,17 @@ class Site:
         assert process.poll() is None, (self.folder / "err").read_text()
         return process
 
+    def converged_agent(self) -> subprocess.Popen[str]:
+        """Start an agent and return when it holds its share."""
+        process = self.ready_agent()
+        wait_until(lambda: self.status()["state"] == "converged", "convergence")
+        return process
+
+    def status(self) -> dict[str, Any]:
+        """Return what the agent says of itself."""
+        answer: dict[str, Any] = json.loads(self.ask("query", "--json").stdout)
+        return answer
+
     def said_ready(self) -> bool:
         """Whether the newest agent serves."""
         return (self.folder / "out").read_text().endswith("ready\n")
@@ -152,7 +163,12 @@ class Site:
             "disciplines": self.run("tc", "-j", "qdisc"),
             "attached": self.run("bpftool", "net", "show"),
             "pins": sorted(Path("/sys/fs/bpf/wlbs").glob(f"{self.name}*")),
-            "files": sorted(Path("/run/wlbs").rglob(f"*{self.name}*")),
+            # The journal outlives its agent on purpose.
+            "files": sorted(
+                path
+                for path in Path("/run/wlbs").rglob(f"*{self.name}*")
+                if path != self.instance.journal.parent
+            ),
         }
 
 
@@ -188,22 +204,23 @@ def site(tmp_path: Path) -> Iterator[Site]:
             process.wait(DEADLINE_S)
         if site.instance.record.exists():
             site.ask("undo")
+        shutil.rmtree(site.instance.journal.parent, ignore_errors=True)
         namespace.remove(site.name)
 
 
 def test_it_serves_answers_and_leaves_the_host_as_it_was(site: Site) -> None:
     before = site.observe()
-    process = site.ready_agent()
+    process = site.converged_agent()
     while_serving = site.observe()
     assert all(while_serving[part] != before[part] for part in ("links", "settings", "pins"))
-    status = json.loads(site.ask("query", "--json").stdout)
+    status = site.status()
     assert (status["state"], status["lease_live"]) == ("converged", True)
-    assert [(host["name"], host["shares"]) for host in status["hosts"]] == [
-        ("h1", [2048, 4096]),
-        ("h2", [2048, 0]),
+    assert [(host["name"], host["state"], host["shares"]) for host in status["hosts"]] == [
+        ("h1", "converged", [4096, 4096]),
+        ("h2", "unheard", [0, 0]),
     ]
     shown = site.ask("query").stdout
-    assert "50.0 %" in shown
+    assert "100.0 %" in shown
     assert "02:bf:c6:33:64:64" in shown
     process.send_signal(signal.SIGTERM)
     assert process.wait(DEADLINE_S) == 0, (site.folder / "err").read_text()
@@ -211,35 +228,59 @@ def test_it_serves_answers_and_leaves_the_host_as_it_was(site: Site) -> None:
 
 
 def test_its_lease_stays_live_for_longer_than_one_lease(site: Site) -> None:
-    site.ready_agent()
+    site.converged_agent()
     deadline = time.monotonic() + 2.5
     while time.monotonic() < deadline:
-        assert json.loads(site.ask("query", "--json").stdout)["lease_live"]
+        assert site.status()["lease_live"]
 
 
-def test_hosts_are_stopped_and_started_by_name_priority_and_default(site: Site) -> None:
-    site.ready_agent()
-
-    def status() -> tuple[str, bool, list[bool]]:
-        fields = json.loads(site.ask("query", "--json").stdout)
-        present = [host["present"] for host in fields["hosts"]]
-        return fields["state"], fields["lease_live"], present
-
-    assert site.ask("stop").returncode == 0
-    assert status() == ("stopped", False, [True, True])
-    again = site.ask("stop")
-    assert (again.returncode, again.stderr) == (1, "wlbs: this host is stopped already\n")
+def test_the_host_is_stopped_started_and_drained(site: Site) -> None:
+    site.converged_agent()
+    stopped = site.ask("stop")
+    assert (stopped.returncode, stopped.stdout) == (
+        0,
+        "this host was converged and is stopped; 0 connections were cut\n",
+    )
+    status = site.status()
+    assert (status["state"], status["lease_live"]) == ("stopped", False)
+    for word in ("stop", "drainstop"):
+        again = site.ask(word)
+        assert (again.returncode, again.stderr) == (1, "wlbs: this host is stopped already\n")
     assert site.ask("start").returncode == 0
-    assert status() == ("converged", True, [True, True])
-    assert "present are now the hosts 1" in site.ask("stop", "h2").stdout
-    assert status() == ("converged", True, [True, False])
-    assert site.ask("start", "2").returncode == 0
-    assert status() == ("converged", True, [True, True])
-    stranger = site.ask("stop", "h9")
-    assert stranger.returncode == 1
-    assert "h1, h2" in stranger.stderr
-    log = (site.folder / "err").read_text().splitlines()
-    assert {"state", "membership"} <= {json.loads(line)["event"] for line in log}
+    wait_until(lambda: site.status()["state"] == "converged", "convergence")
+    drained = site.ask("drainstop", "--wait", "5")
+    assert (drained.returncode, drained.stdout.splitlines()[-1]) == (0, "this host has stopped")
+    log = [json.loads(line) for line in (site.folder / "err").read_text().splitlines()]
+    assert {"state", "membership"} <= {line["event"] for line in log}
+    moves = [(line["before"], line["after"]) for line in log if line["event"] == "state"]
+    assert moves == [
+        ("stopped", "joining"),
+        ("joining", "converging"),
+        ("converging", "converged"),
+        ("converged", "stopped"),
+        ("stopped", "joining"),
+        ("joining", "converging"),
+        ("converging", "converged"),
+        ("converged", "draining"),
+        ("draining", "stopped"),
+    ]
+
+
+def test_its_journal_repeats_itself(site: Site) -> None:
+    process = site.converged_agent()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(DEADLINE_S) == 0
+    journal = site.instance.journal
+    try:
+        assert journal.stat().st_mode & 0o777 == 0o600
+        assert site.wlbs("replay", str(journal)).returncode == 0
+        lines = journal.read_text().splitlines(keepends=True)
+        changed = site.folder / "changed"
+        changed.write_text("".join(line.replace("draining", "stopped") for line in lines))
+        other = site.wlbs("replay", str(changed), "--json")
+        assert (other.returncode, json.loads(other.stdout)["same"]) == (1, False)
+    finally:
+        shutil.rmtree(journal.parent)
 
 
 @pytest.mark.parametrize("line_count", [1, 2, 3, 5, 7, 9])
@@ -263,15 +304,31 @@ def test_killed_at_any_moment_it_is_undone(site: Site, line_count: int) -> None:
 
 def test_killed_while_serving_it_is_undone_or_taken_over(site: Site) -> None:
     before = site.observe()
-    site.ready_agent().kill()
+    site.converged_agent()
+    nonce = site.status()["hosts"][0]["boot_nonce"]
+    site.started[-1].kill()
     site.started[-1].wait(DEADLINE_S)
-    process = site.ready_agent()
-    assert "undid what a dead agent" in (site.folder / "out").read_text()
+    process = site.converged_agent()
+    assert "took over the data path of a dead agent" in (site.folder / "out").read_text()
+    assert site.status()["hosts"][0]["boot_nonce"] == nonce
     process.kill()
     process.wait(DEADLINE_S)
     undone = site.ask("undo")
     assert undone.returncode == 0, undone.stderr
     assert "removed 198.51.100.100 from lo" in undone.stdout
+    assert site.observe() == before
+
+
+def test_what_another_configuration_left_is_undone_and_not_taken_over(site: Site) -> None:
+    before = site.observe()
+    site.ready_agent().kill()
+    site.started[-1].wait(DEADLINE_S)
+    text = site.configuration.read_text()
+    site.configuration.write_text(text.replace("51.100.100", "51.100.101"))
+    process = site.ready_agent()
+    assert "undid what a dead agent" in (site.folder / "out").read_text()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(DEADLINE_S) == 0
     assert site.observe() == before
 
 

@@ -14,7 +14,8 @@ from scapy.packet import Packet
 
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.buckets import Flow, bucket_of
-from wlbs.core.filter import Claim, Verdict, decide, locate, rewrite
+from wlbs.core.claim import Claim
+from wlbs.core.filter import Verdict, decide, locate, rewrite
 from wlbs.core.frame import Frame, parse
 from wlbs.core.frame import Packet as IpPacket
 from wlbs.core.probe import PROBE_PORT, Answer, encode_answer, encode_request

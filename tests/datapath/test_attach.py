@@ -15,6 +15,7 @@ from wlbs.core.buckets import BUCKET_COUNT
 from wlbs.core.cluster import TcHook, XdpMode
 from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Reason
+from wlbs.core.rules import DEFAULT_RULE, HostIndex, PortRule, RuleIndex
 from wlbs.core.table import Buckets, FilterTable, Mark
 from wlbs.datapath.loader import Datapath
 from wlbs.linux import libbpf
@@ -127,6 +128,32 @@ def test_a_later_process_takes_over_what_is_pinned(
     assert Datapath.leftovers(later.pins) == ()
 
 
+def test_the_installed_table_is_read_back_as_it_was_put(
+    datapath: Datapath, own_everything: FilterTable
+) -> None:
+    """Whoever looks from outside sees owners, marks and whose table it is."""
+    owners = bytes(index % 3 for index in range(BUCKET_COUNT))
+    marks = bytes(index % 4 for index in range(BUCKET_COUNT))
+    table = replace(
+        own_everything,
+        own=HostIndex(2),
+        is_stopped=True,
+        rules=(PortRule(80, 80),),
+        buckets=(Buckets(owners, marks), Buckets(bytes(BUCKET_COUNT))),
+    )
+    datapath.install(table)
+    installed = datapath.installed()
+    assert installed is not None
+    assert (installed.own, installed.is_stopped) == (2, True)
+    assert installed.buckets(RuleIndex(0)) == table.buckets[0]
+    assert installed.buckets(DEFAULT_RULE) == table.buckets[1]
+
+
+def test_before_the_first_table_there_is_none(pins: Path) -> None:
+    datapath = Datapath.load(pins)
+    assert datapath.installed() is None
+
+
 def test_opening_what_is_not_there_says_what_to_do(pins: Path) -> None:
     with pytest.raises(LinuxError, match="start the agent"):
         Datapath.open(pins)
@@ -138,34 +165,6 @@ def segment(client: tuple[str, int], server_port: int, flags: int) -> bytes:
     ip = struct.pack("!BBHHHBBHII", 0x45, 0, 40, 0, 0, 64, 6, 0, source, 0x0A000001)
     tcp = struct.pack("!HHIIBBHHH", port, server_port, 1, 1, 5 << 4, flags, 1024, 0, 0)
     return VMAC.octets + CLIENT.octets + b"\x08\x00" + ip + tcp
-
-
-def test_sockets_claim_segments_of_their_own_connection_only(
-    datapath: Datapath, own_everything: FilterTable
-) -> None:
-    shell("ip", "link", "set", "lo", "up")
-    shell("ip", "addr", "add", "10.0.0.1/32", "dev", "lo", "scope", "host")
-    runner = libbpf.FrameRunner(datapath.descriptor("wlbs_filter"))
-    ack = 0x10
-
-    def reason(frame: bytes) -> Reason:
-        before = datapath.counters()
-        runner.run(frame)
-        (changed,) = (each for each, count in datapath.counters().items() if count > before[each])
-        return changed
-
-    flagged = Buckets(bytes(BUCKET_COUNT), bytes((Mark.FLAGGED,)) * BUCKET_COUNT)
-    table = replace(own_everything, buckets=(flagged,))
-    with socket.create_server(("10.0.0.1", 80)), socket.create_connection(("10.0.0.1", 80)) as end:
-        client = ("10.0.0.1", int(end.getsockname()[1]))
-        assert reason(segment(client, 80, ack)) is Reason.CLAIMED
-        assert reason(segment(("10.0.0.99", client[1]), 80, ack)) is Reason.LEASE_EXPIRED
-        datapath.install(table)
-        datapath.hold_lease(Instant(now() + LEASE_NS))
-        assert reason(segment(client, 80, ack)) is Reason.CLAIMED
-        assert reason(segment(("10.0.0.99", client[1]), 80, ack)) is Reason.UNCLAIMED
-        assert reason(segment(client, 81, ack)) is Reason.UNCLAIMED
-        assert reason(segment(("10.0.0.99", 9), 80, 0x02)) is Reason.OWNER
 
 
 def test_a_cookie_of_this_host_is_known_again(

@@ -12,8 +12,9 @@ from scapy.layers.l2 import ARP, Ether
 
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.buckets import HashKey
+from wlbs.core.claim import Claim
 from wlbs.core.cluster import Cluster, Host, Mode
-from wlbs.core.filter import Claim, decide
+from wlbs.core.filter import decide
 from wlbs.core.invariants import judge_owners
 from wlbs.core.protocol.events import Instant, StartRequested, StopRequested
 from wlbs.core.protocol.member import Member

@@ -4,7 +4,8 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wlbs.core.filter import Claim, Verdict, decide, rewrite
+from wlbs.core.claim import Claim
+from wlbs.core.filter import Verdict, decide, rewrite
 from wlbs.core.frame import Frame, Malformed, parse
 from wlbs.core.guard import guard
 from wlbs.core.reason import Action

@@ -4,9 +4,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wlbs.scenario.draw import draw_flows, draw_key
-from wlbs.scenario.library import SCENARIOS
-from wlbs.scenario.steps import SendFlows, Spread
+from wlbs.scenario.draw import Draws, draw_key, draw_part
+from wlbs.scenario.steps import BeginAttempts, SendFlows, Spread
 from wlbs.scenario.topology import Topology, address_behind, network_behind
 
 BY_PORTS = SendFlows("any", 80, 300, Spread.PORTS)
@@ -20,24 +19,36 @@ def test_a_seed_repeats_its_run_and_another_does_not(seed: int) -> None:
     assert draw_key(seed) != draw_key(seed, "other")
 
 
+@given(seed=st.integers(0, 10_000))
+def test_a_part_is_a_part(seed: int) -> None:
+    assert 0 <= draw_part(seed, "wait 1") < 1
+    assert draw_part(seed, "wait 1") != draw_part(seed, "wait 2")
+
+
 def test_no_two_flows_share_a_source() -> None:
     topology = Topology()
     for step in (BY_PORTS, BY_ADDRESSES):
-        flows = draw_flows(7, step, topology)
+        flows = Draws(7, topology).flows(step)
         assert len({(flow.source, flow.source_port) for flow in flows}) == step.count
-        assert flows == draw_flows(7, step, topology)
-        assert flows != draw_flows(8, step, topology)
+        assert flows == Draws(7, topology).flows(step)
+        assert flows != Draws(8, topology).flows(step)
 
 
 def test_no_port_is_used_twice_in_a_run() -> None:
-    first = draw_flows(7, BY_PORTS, Topology())
-    second = draw_flows(7, BY_ADDRESSES, Topology(), len(first))
-    assert not {flow.source_port for flow in first} & {flow.source_port for flow in second}
+    draws = Draws(7, Topology())
+    first, second = draws.flows(BY_PORTS), draws.flows(BY_ADDRESSES)
+    third = draws.attempts(
+        BeginAttempts("new", 80, 1.0), 50, lambda flow: flow.source_port % 2 == 0
+    )
+    ports = [flow.source_port for flow in (*first, *second, *third)]
+    assert len(ports) == len(set(ports)) == 750
+    assert all(flow.source_port % 2 == 0 for flow in third)
+    assert {flow.client for flow in third} == {"c1", "c2"}
 
 
 def test_addresses_are_those_behind_the_clients() -> None:
     topology = Topology()
-    flows = draw_flows(7, BY_ADDRESSES, topology)
+    flows = Draws(7, topology).flows(BY_ADDRESSES)
     assert len({flow.source for flow in flows}) == 400
     first, second = topology.clients
     assert flows[0].source == address_behind(first, 1)
@@ -55,7 +66,3 @@ def test_names_and_addresses_can_be_guessed() -> None:
         ("c2", "10.9.0.202", "06:00:00:00:02:02"),
     ]
     assert str(topology.vmac) == "02:bf:0a:09:00:64"
-
-
-def test_every_scenario_is_found_by_its_name() -> None:
-    assert all(name == scenario.name for name, scenario in SCENARIOS.items())

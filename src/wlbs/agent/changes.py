@@ -6,6 +6,7 @@ there; the undo record, read backwards, takes it away last. Knows which settings
 and why. Decides nothing about traffic.
 """
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Final
 from wlbs.config.load import HostSettings
 from wlbs.core.cluster import Cluster, Host
 from wlbs.core.table import FilterTable
-from wlbs.datapath.loader import Datapath
+from wlbs.datapath import attachment
+from wlbs.datapath.loader import OBJECT, Datapath
 from wlbs.linux import link, sysctl
 from wlbs.linux.change import (
     AddressAdded,
@@ -52,12 +54,39 @@ class Plan:
     link: link.Link
     instance: Instance
 
+    @property
+    def pinned(self) -> DatapathPinned:
+        """What is written down of the data path this version would load."""
+        programs = hashlib.blake2b(OBJECT.read_bytes(), digest_size=16).hexdigest()
+        return DatapathPinned(str(self.instance.pins), self.link.name, self.link.index, programs)
 
-def make(plan: Plan, table: FilterTable, record: UndoRecord) -> Datapath:
-    """Make every change; whoever calls undoes the record, however far this came."""
+
+def can_be_taken_over(plan: Plan, record: UndoRecord) -> bool:
+    """Whether a dead agent left this very plan's data path: connections live on in it.
+
+    Its programs must be these, its interface and its virtual IPs the same. What it had not come to
+    is made now; what it had made already is written down.
+    """
+    try:
+        if not record.exists or not record.is_here():
+            return False
+        made = record.changes()
+        Datapath.open(plan.instance.pins).close()
+    except LinuxError:
+        return False
+    vips = {each.address for each in made if isinstance(each, AddressAdded)}
+    return plan.pinned in made and vips == {str(vip) for vip in plan.cluster.vips}
+
+
+def load(plan: Plan, record: UndoRecord) -> Datapath:
+    """Load the programs; nothing is attached yet. Whoever calls undoes the record."""
+    record.add(plan.pinned)
+    return Datapath.load(plan.instance.pins)
+
+
+def make(plan: Plan, datapath: Datapath, table: FilterTable, record: UndoRecord) -> None:
+    """Make every change that has not been made; whoever calls undoes the record."""
     index = plan.link.index
-    record.add(DatapathPinned(str(plan.instance.pins), plan.link.name, index))
-    datapath = Datapath.load(plan.instance.pins)
     datapath.install(table)
     datapath.attach_guard(index, plan.settings.tc)
     _set_sysctls(plan.link.name, record)
@@ -70,14 +99,14 @@ def make(plan: Plan, table: FilterTable, record: UndoRecord) -> Datapath:
     if not plan.link.is_promiscuous:
         record.add(PromiscuitySet(plan.link.name))
         link.set_promiscuous(plan.link.name, on=True)
-    return datapath
 
 
 def undo_datapath(change: DatapathPinned, is_there: bool) -> None:  # noqa: FBT001 - a callback
     """Detach and unpin what `make` loaded, also where loading was cut short."""
     pins = Path(change.pins)
     if is_there and pins.exists():
-        Datapath.open(pins).remove()
+        # By what is pinned, not by what this version would pin: it may be an older one's.
+        attachment.detach_all(pins)
     # An interface that is gone has taken its filters along, and links end with their last pin;
     # what loading had staged when it was cut short is attached nowhere.
     for top in (pins, pins.with_name(f"{pins.name}-staged")):

@@ -1,105 +1,206 @@
 # SPDX-License-Identifier: Apache-2.0
 """Between the world and the member: makes events of what happens and does what effects say.
 
-Owns one timer, the control socket and two signals. Decides nothing: `core.member` does.
+Owns one timer, the sockets on which heartbeats and probes travel, the bell of the carrier, the
+control socket and two signals. Decides nothing: `core.protocol.member` does.
 """
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
 
-from wlbs.agent.hosts import find_host
+from wlbs.agent.journal import Journal
 from wlbs.agent.logs import Log, words
-from wlbs.control.messages import Answer, Done, Query, Refused, Request, Start, Stop
+from wlbs.control.messages import Answer, Done, Drainstop, Query, Refused, Request, Start, Stop
 from wlbs.control.server import serve
-from wlbs.core.cluster import Cluster
+from wlbs.core.probe import PROBE_PORT
 from wlbs.core.protocol.effects import (
+    CountConnections,
     Effect,
     EndLease,
     HoldLease,
     InstallTable,
     Refuse,
     ReportMembership,
+    ReportRefusal,
     ReportState,
+    SendHeartbeat,
+    SendProbe,
+    State,
 )
-from wlbs.core.protocol.events import Event, StartRequested, StopRequested, TimerFired
+from wlbs.core.protocol.events import (
+    CarrierChanged,
+    ConnectionsCounted,
+    DrainstopRequested,
+    Event,
+    HeartbeatReceived,
+    ProbeAnswered,
+    StartRequested,
+    StopRequested,
+    TimerFired,
+)
 from wlbs.core.protocol.member import Member
 from wlbs.core.protocol.status import snapshot
-from wlbs.core.rules import HostIndex
 from wlbs.datapath.loader import Datapath
+from wlbs.linux.carrier import Carrier
 from wlbs.linux.clock import now
+from wlbs.linux.datagram import DatagramSocket
+from wlbs.linux.packet import PacketSocket
 
 SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 
+FRAMES_PER_TURN: Final = 128
+"""Heartbeats read before the timer gets its turn: two from each of 64 hosts."""
+
 _NS_PER_S: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """What a member hears and speaks by."""
+
+    heartbeats: PacketSocket
+    probes: DatagramSocket
+    carrier: Carrier
+
+    def close(self) -> None:
+        """Close them all."""
+        self.heartbeats.close()
+        self.probes.close()
+        self.carrier.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What is written down of what happens: for people, and for repeating it."""
+
+    log: Log
+    journal: Journal
 
 
 class Driver:
     """One member in the world."""
 
-    def __init__(self, cluster: Cluster, member: Member, datapath: Datapath, log: Log) -> None:
+    def __init__(
+        self,
+        member: Member,
+        datapath: Datapath,
+        sockets: Sockets,
+        books: Books,
+        drain_timeout_s: float,
+    ) -> None:
         """Take the parts; nothing happens before `run`."""
-        self._cluster = cluster
         self._member = member
         self._datapath = datapath
-        self._log = log
-        self._own = member.table.own
+        self._sockets = sockets
+        self._books = books
+        self._drain_timeout_s = drain_timeout_s
+        self._has_carrier = True
+        self._happened: deque[Event] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._ended: asyncio.Future[None] | None = None
+        self._is_leaving = False
 
-    async def run(self, socket: Path, on_serving: Callable[[], None]) -> None:
-        """Serve until a signal says stop; the caller blocks the signals before and after."""
+    async def run(self, socket: Path, on_ready: Callable[[], None]) -> None:
+        """Take part until a signal says leave; the caller blocks the signals before and after."""
         loop = asyncio.get_running_loop()
         self._ended = loop.create_future()
         for number in SIGNALS:
-            loop.add_signal_handler(number, self._end, None)
+            loop.add_signal_handler(number, self._leave)
         try:
             async with serve(socket, self.respond):
-                self._take(StartRequested(self._own))
-                on_serving()
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-                await self._ended
+                with self._reading(loop):
+                    self._take_or_end(StartRequested())
+                    self._on_carrier()
+                    on_ready()
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+                    await self._ended
         finally:
             # Before the loop takes its handlers away: a second signal must not cut the undoing.
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-            self._take(StopRequested(self._own))
+            if self._member.state is not State.STOPPED:
+                self._take(StopRequested())
 
     def respond(self, request: Request) -> Answer:
         """Answer a request from the control socket."""
         match request:
             case Query():
                 return self._done("")
-            case Start(host):
-                return self._command(host, StartRequested)
-            case Stop(host):
-                return self._command(host, StopRequested)
+            case Start():
+                return self._command(StartRequested(), "")
+            case Stop():
+                count = self._datapath.census().connection_count
+                return self._command(StopRequested(), f"{count} connections were cut")
+            case Drainstop():
+                return self._command(DrainstopRequested(), "")
             case _:
                 assert_never(request)
 
-    def _command(self, word: str | None, event: Callable[[HostIndex], Event]) -> Answer:
-        host = self._cluster.host(self._own) if word is None else find_host(self._cluster, word)
-        if host is None:
-            names = ", ".join(each.name for each in self._cluster.hosts)
-            return Refused(f"the cluster has no host {word}; it has {names}")
-        effects = self._take_or_end(event(host.index))
+    def _command(self, event: Event, said: str) -> Answer:
+        effects = self._take_or_end(event)
         for effect in effects:
             if isinstance(effect, Refuse):
                 return Refused(effect.because)
-        return self._done("; ".join(filter(None, map(words, effects))))
+        return self._done("; ".join(filter(None, (*map(words, effects), said))))
 
     def _done(self, said: str) -> Done:
         counters = {reason.name: count for reason, count in self._datapath.counters().items()}
         lease_live = self._datapath.lease_live()
-        return Done(snapshot(self._cluster, self._member, counters, lease_live=lease_live), said)
+        return Done(snapshot(self._member, counters, now(), lease_live=lease_live), said)
+
+    @contextmanager
+    def _reading(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Have the loop call us for whatever arrives, until the block ends."""
+        readers = (
+            (self._sockets.heartbeats, self._on_heartbeats),
+            (self._sockets.probes, self._on_probes),
+            (self._sockets.carrier, self._on_carrier),
+        )
+        with ExitStack() as undo:
+            for source, call in readers:
+                loop.add_reader(source.fileno(), call)
+                undo.callback(loop.remove_reader, source.fileno())
+            yield
+
+    def _on_heartbeats(self) -> None:
+        for _ in range(FRAMES_PER_TURN):
+            received = self._sockets.heartbeats.receive()
+            if received is None:
+                return
+            self._take_or_end(HeartbeatReceived(received.source, received.payload))
+
+    def _on_probes(self) -> None:
+        for _ in range(FRAMES_PER_TURN):
+            data = self._sockets.probes.receive()
+            if data is None:
+                return
+            self._take_or_end(ProbeAnswered(data))
+
+    def _on_carrier(self) -> None:
+        self._sockets.carrier.drain()
+        is_up = self._sockets.carrier.is_up()
+        if is_up != self._has_carrier:
+            self._has_carrier = is_up
+            self._take_or_end(CarrierChanged(is_up))
 
     def _take(self, event: Event) -> tuple[Effect, ...]:
-        effects = self._member.handle(event, now())
+        """Take an event, and whatever carrying out its effects makes happen."""
+        at = now()
+        effects = self._member.handle(event, at)
+        self._books.journal.write(event, at, effects)
         for effect in effects:
             self._carry_out(effect)
-            self._log.write(effect)
+            self._books.log.write(effect)
         self._arm()
+        if self._happened:
+            self._take(self._happened.popleft())
+        if self._is_leaving and self._member.state is State.STOPPED:
+            self._end(None)
         return effects
 
     def _carry_out(self, effect: Effect) -> None:
@@ -110,7 +211,13 @@ class Driver:
                 self._datapath.hold_lease(until)
             case EndLease():
                 self._datapath.end_lease()
-            case ReportState() | ReportMembership() | Refuse():
+            case SendHeartbeat(data):
+                self._sockets.heartbeats.broadcast(data)
+            case SendProbe(to, data):
+                self._sockets.probes.send(to, PROBE_PORT, data)
+            case CountConnections():
+                self._happened.append(ConnectionsCounted(self._datapath.census()))
+            case ReportState() | ReportMembership() | ReportRefusal() | Refuse():
                 pass  # the log tells the operator, the answer whoever asked
             case _:
                 assert_never(effect)
@@ -126,6 +233,18 @@ class Driver:
 
     def _on_timer(self) -> None:
         self._take_or_end(TimerFired())
+
+    def _leave(self) -> None:
+        """Drain and then end; at once if there is nothing to drain or the operator insists."""
+        if self._member.state is State.STOPPED:
+            self._end(None)
+        elif self._is_leaving:
+            self._take_or_end(StopRequested())
+        else:
+            self._is_leaving = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._drain_timeout_s, self._leave)
+            self._take_or_end(DrainstopRequested())
 
     def _take_or_end(self, event: Event) -> tuple[Effect, ...]:
         """Take an event; if an effect fails, end the agent: half a change must not serve on."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Effects as log lines: the only place where they become text.
 
-On a terminal a line is key=value, anywhere else one JSON object. Knows which effects are worth a
-line: not the four lease renewals of each second. Knows nothing of what caused an effect.
+On a terminal a line is key=value, anywhere else one JSON object. Knows which effects are worth
+a line: state, membership and refusals, and nothing that comes with every heartbeat. Knows nothing
+of what caused an effect.
 """
 
 import json
@@ -10,14 +11,19 @@ from datetime import UTC, datetime
 from typing import TextIO, assert_never
 
 from wlbs.core.protocol.effects import (
+    CountConnections,
     Effect,
     EndLease,
     HoldLease,
     InstallTable,
     Refuse,
     ReportMembership,
+    ReportRefusal,
     ReportState,
+    SendHeartbeat,
+    SendProbe,
 )
+from wlbs.core.protocol.refusal import MEANING
 
 
 class Log:
@@ -47,10 +53,19 @@ def words(effect: Effect) -> str:
         case ReportState(before, after):
             return f"this host was {before} and is {after}"
         case ReportMembership(present):
-            return f"present are now the hosts {_numbers(present)}"
+            return f"the hosts {_numbers(present)} share the traffic" if present else ""
+        case ReportRefusal(refusal, who):
+            return f"refused {who}: {MEANING[refusal]}"
         case Refuse(because):
             return because
-        case InstallTable() | HoldLease() | EndLease():
+        case (
+            InstallTable()
+            | HoldLease()
+            | EndLease()
+            | SendHeartbeat()
+            | SendProbe()
+            | CountConnections()
+        ):
             return ""
         case _:
             assert_never(effect)
@@ -62,11 +77,22 @@ def _fields(effect: Effect) -> dict[str, str]:
             return {"event": "state", "before": before, "after": after, "because": because}
         case ReportMembership(present, because):
             return {"event": "membership", "present": _numbers(present), "because": because}
-        case EndLease():
-            return {"event": "lease", "is": "ended"}
-        case InstallTable(table):
-            return {"event": "table", "own": str(table.own + 1), "vmac": str(table.vmac)}
-        case HoldLease() | Refuse():
+        case ReportRefusal(refusal, who):
+            return {
+                "event": "refusal",
+                "reason": refusal.name,
+                "who": who,
+                "means": MEANING[refusal],
+            }
+        case (
+            InstallTable()
+            | HoldLease()
+            | EndLease()
+            | SendHeartbeat()
+            | SendProbe()
+            | CountConnections()
+            | Refuse()
+        ):
             return {}
         case _:
             assert_never(effect)

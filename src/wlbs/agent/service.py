@@ -6,50 +6,65 @@ of what a step does.
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TextIO
 
 from wlbs.agent import changes, preflight
-from wlbs.agent.driver import SIGNALS, Driver
+from wlbs.agent.driver import SIGNALS, Books, Driver, Sockets
 from wlbs.agent.hosts import own_host
+from wlbs.agent.journal import Journal
 from wlbs.agent.logs import Log
 from wlbs.config.load import Configuration
-from wlbs.core.protocol.member import Member
-from wlbs.linux import bpffs, link, namespace
-from wlbs.linux.change import DatapathPinned, UndoRecord
+from wlbs.core.frame import EtherType
+from wlbs.core.protocol.journal import Beginning
+from wlbs.core.protocol.speaking import Incarnation
+from wlbs.datapath.loader import Datapath
+from wlbs.linux import bpffs, link, namespace, scheduling
+from wlbs.linux.carrier import Carrier
+from wlbs.linux.change import AddressAdded, DatapathPinned, UndoRecord
 from wlbs.linux.clock import now
+from wlbs.linux.datagram import DatagramSocket
 from wlbs.linux.error import LinuxError
 from wlbs.linux.instance import Instance, interface_lock
 from wlbs.linux.lock import Lock, LockedError
 from wlbs.linux.notify import notify
+from wlbs.linux.packet import PacketSocket
 
 Say = Callable[[str], None]
 """Takes one line for the operator."""
 
 
-def run(
-    configuration: Configuration, named: str | None, instance: Instance, say: Say, log: TextIO
-) -> None:
-    """Serve the cluster until a signal says stop, then leave the host as it was."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an agent is to do: as which host, under which name, and how long it may drain."""
+
+    named: str | None
+    instance: Instance
+    drain_timeout_s: float
+
+
+def run(configuration: Configuration, order: Order, say: Say, log: TextIO) -> None:
+    """Take part in the cluster until a signal says leave, then leave the host as it was."""
     preflight.require_privileges()
+    instance = order.instance
     with _signals_blocked(), _locked(instance):
-        if leave_behind(instance):
-            say(f"undid what a dead agent of instance {instance.name} had left on this host")
-        addresses = link.addresses()
         interfaces = {index: each.interface for index, each in configuration.settings.items()}
-        host = own_host(configuration.cluster, interfaces, addresses, named)
+        host = own_host(configuration.cluster, interfaces, link.addresses(), order.named)
         settings = configuration.settings[host.index]
         own_link = link.find(settings.interface)
         plan = changes.Plan(configuration.cluster, host, settings, own_link, instance)
         path = interface_lock(namespace.own(), own_link.index)
         interface = Lock.take(path, f"interface {own_link.name}")
         try:
-            preflight.require(plan.cluster, host, own_link, addresses)
-            for warning in (*configuration.warnings, *preflight.warnings(plan.cluster)):
+            is_taken_over = _succeed(plan, say)
+            warnings = (*configuration.warnings, *preflight.warnings(plan.cluster))
+            for warning in warnings:
                 say(f"warning: {warning}")
-            _serve(plan, say, Log(log))
+            _serve(plan, order, say, log, is_taken_over=is_taken_over)
         finally:
             interface.release()
 
@@ -91,22 +106,56 @@ def leave_behind(instance: Instance) -> tuple[str, ...]:
     return done
 
 
-def _serve(plan: changes.Plan, say: Say, log: Log) -> None:
+def _succeed(plan: changes.Plan, say: Say) -> bool:
+    """Deal with what a dead agent left: whether its data path is taken over or was undone."""
+    record = UndoRecord(plan.instance.record)
+    if changes.can_be_taken_over(plan, record):
+        ours = {each.address for each in record.changes() if isinstance(each, AddressAdded)}
+        others = tuple(
+            each
+            for each in link.addresses()
+            if each.interface != changes.LOOPBACK or str(each.address) not in ours
+        )
+        preflight.require(plan.cluster, plan.host, plan.link, others)
+        say("took over the data path of a dead agent; its connections live on")
+        return True
+    if leave_behind(plan.instance):
+        say(f"undid what a dead agent of instance {plan.instance.name} had left on this host")
+    preflight.require(plan.cluster, plan.host, plan.link, link.addresses())
+    return False
+
+
+def _serve(plan: changes.Plan, order: Order, say: Say, log: TextIO, *, is_taken_over: bool) -> None:
     bpffs.ensure_mounted()
-    plan.instance.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-    member = Member(plan.cluster, plan.host.index, plan.link.mac, now())
+    instance = plan.instance
+    instance.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    record = UndoRecord(instance.record)
 
     def announce() -> None:
         say("ready")
         notify("READY=1")
 
     try:
-        datapath = changes.make(plan, member.table, UndoRecord(plan.instance.record))
-        driver = Driver(plan.cluster, member, datapath, log)
-        asyncio.run(driver.run(plan.instance.socket, announce))
+        datapath = Datapath.open(instance.pins) if is_taken_over else changes.load(plan, record)
+        incarnation = Incarnation(plan.link.mac, datapath.boot_nonce(), not is_taken_over)
+        beginning = Beginning(plan.cluster, plan.host.index, incarnation, now())
+        member = beginning.member()
+        changes.make(plan, datapath, member.table, record)
+        if not scheduling.run_before_others():
+            say("warning: no real-time scheduling; on a busy machine peers may miss this host")
+        books = Books(Log(log), Journal(instance.journal, beginning))
+        sockets = Sockets(
+            PacketSocket(plan.link.name, EtherType.HEARTBEAT, plan.link.mac),
+            DatagramSocket(plan.host.dedicated_ip),
+            Carrier(plan.link.name),
+        )
+        # What is there now stays; collecting it again and again would cost the timer its precision.
+        gc.freeze()
+        driver = Driver(member, datapath, sockets, books, order.drain_timeout_s)
+        asyncio.run(driver.run(instance.socket, announce))
     finally:
         notify("STOPPING=1")
-        leave_behind(plan.instance)
+        leave_behind(instance)
 
 
 @contextmanager

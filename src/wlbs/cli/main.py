@@ -17,15 +17,17 @@ from wlbs.cli.exits import Exit
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "agent": ("agent", "Run this host's agent until it is told to stop."),
     "check": ("config", "Check a configuration and name every problem in it."),
+    "drainstop": ("control", "Take nothing new, and stop when the last connection has ended."),
     "demo": ("demo", "Show a cluster of three hosts serving one address."),
     "init": ("config", "Print a configuration to start from."),
     "ip2mac": ("address", "Print the cluster's MAC addresses for a primary IP address."),
     "lab": ("lab", "Build clusters out of network namespaces and run scenarios on them."),
     "query": ("control", "Show what this host's agent says of its cluster."),
     "schema": ("config", "Print the JSON schema of the configuration."),
+    "replay": ("replay", "Feed an agent's journal to the protocol again and compare."),
     "sim": ("sim", "Run scenarios in a simulated world, without root."),
-    "start": ("control", "Let a host take part in the cluster."),
-    "stop": ("control", "Take a host out of the cluster at once."),
+    "start": ("control", "Let this host take part in the cluster."),
+    "stop": ("control", "Take this host out of the cluster at once, cutting its connections."),
     "undo": ("agent", "Undo what an agent changed on this host and left behind."),
 }
 """Command name to (file in cli/commands, summary); the file has a function of the same name."""

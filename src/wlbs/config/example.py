@@ -34,6 +34,7 @@ key_file = "web.key"                 # the cluster's secret, the same file on ev
 # mode = "stealth"                   # how frames reach the hosts; the only way so far
 # xdp = "native"                     # "generic" for a driver without XDP; slower
 # tc = "auto"                        # or "tcx", "clsact"
+# timing = "default"                 # a host is missed after 300 ms; "fast" 45 ms, "nlb" 5 s
 """
 
 _HOSTS: Final = """

@@ -23,14 +23,17 @@ from wlbs.config.secret import SecretError, read_secret
 from wlbs.config.shape import check_shape
 from wlbs.core.address import IpAddress
 from wlbs.core.buckets import KEY_SIZE, HashKey
-from wlbs.core.cluster import Cluster, Host, Mode, TcHook, XdpMode
+from wlbs.core.cluster import TIMINGS, Cluster, Host, Mode, TcHook, XdpMode
 from wlbs.core.rules import Affinity, FilteringMode, HostIndex, PortRule
 
 SIZE_MAX: Final = 1 << 20
 """Bytes; the largest configuration there can be, 64 hosts and 32 rules, is a fiftieth of it."""
 
 _PURPOSE: Final = b"wlbs bucket hash"
-"""Keeps this key apart from others that will be made of the same secret (BLAKE2's ``person``)."""
+_HEARTBEATS: Final = b"wlbs heartbeats"
+"""Keep the keys that are made of one secret apart (BLAKE2's ``person``, RFC 7693)."""
+
+HEARTBEAT_KEY_SIZE: Final = 32
 
 _SYNTAX_REMEDY: Final = "mend the TOML there (https://toml.io); strings stand in double quotes"
 
@@ -63,7 +66,7 @@ def load(path: Path) -> Configuration:
         raise ConfigError(path, tuple(parsed.problems))
     assert document is not None, "the models refused it and named no problem"
     return Configuration(
-        cluster=_cluster(document, bucket_hash_key(secret)),
+        cluster=_cluster(document, secret),
         settings={HostIndex(h.priority - 1): _settings(document, h) for h in document.host},
         warnings=tuple(sorted(parsed.warnings)),
     )
@@ -72,6 +75,11 @@ def load(path: Path) -> Configuration:
 def bucket_hash_key(secret: bytes) -> HashKey:
     """Derive the key of the bucket hash from the cluster's secret."""
     return HashKey(hashlib.blake2b(secret, person=_PURPOSE, digest_size=KEY_SIZE).digest())
+
+
+def heartbeat_key(secret: bytes) -> bytes:
+    """Derive the key that authenticates heartbeats from the cluster's secret."""
+    return hashlib.blake2b(secret, person=_HEARTBEATS, digest_size=HEARTBEAT_KEY_SIZE).digest()
 
 
 def _read(path: Path) -> str:
@@ -123,7 +131,7 @@ def _secret(path: Path, parsed: ParsedDocument) -> bytes:
         return b""
 
 
-def _cluster(document: Document, key: HashKey) -> Cluster:
+def _cluster(document: Document, secret: bytes) -> Cluster:
     section = document.cluster
     hosts = [
         Host(host.priority, host.name, IpAddress.parse(host.dedicated_ip)) for host in document.host
@@ -135,7 +143,9 @@ def _cluster(document: Document, key: HashKey) -> Cluster:
         vips=tuple(IpAddress.parse(vip) for vip in (section.primary_ip, *section.virtual_ips)),
         hosts=tuple(sorted(hosts, key=lambda host: host.priority)),
         rules=tuple(_rule(rule, indexes) for rule in document.rule),
-        key=key,
+        key=bucket_hash_key(secret),
+        heartbeat_key=heartbeat_key(secret),
+        timing=TIMINGS[section.timing],
     )
 
 

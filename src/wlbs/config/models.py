@@ -95,6 +95,7 @@ Ports = Annotated[int | str, PlainValidator(_check_ports, json_schema_input_type
 LoadWeight = Annotated[int, Field(ge=0, le=LOAD_WEIGHT_MAX)]
 XdpWord = Literal["native", "generic"]
 TcWord = Literal["auto", "tcx", "clsact"]
+TimingWord = Literal["fast", "default", "nlb"]
 
 
 class Section(BaseModel):
@@ -131,6 +132,11 @@ class ClusterSection(Section):
         "native", description="Where the ingress program runs.", examples=["native"]
     )
     tc: TcWord = Field("auto", description="The hook of the egress guard.", examples=["auto"])
+    timing: TimingWord = Field(
+        "default",
+        description="How often hosts say that they are there: fast 15 ms, default 100 ms, nlb 1 s.",
+        examples=["default"],
+    )
 
 
 class HostSection(Section):

@@ -27,19 +27,20 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Let a host take part; ``host`` is a name or priority, None the agent's own."""
-
-    host: str | None = None
+    """Take part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Take a host out; ``host`` is a name or priority, None the agent's own."""
-
-    host: str | None = None
+    """Leave at once, and cut your connections."""
 
 
-Request = Query | Start | Stop
+@dataclass(frozen=True, slots=True)
+class Drainstop:
+    """Take nothing new, and stop when your last connection has ended."""
+
+
+Request = Query | Start | Stop | Drainstop
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +61,25 @@ class Refused:
 Answer = Done | Refused
 
 
+_ASKS: Final[dict[str, Request]] = {
+    "query": Query(),
+    "start": Start(),
+    "stop": Stop(),
+    "drainstop": Drainstop(),
+}
+
+
 def encode_request(request: Request) -> bytes:
     """Return a request as its line."""
-    match request:
-        case Query():
-            return _line({"ask": "query"})
-        case Start(host):
-            return _line({"ask": "start", "host": host})
-        case Stop(host):
-            return _line({"ask": "stop", "host": host})
-        case _:
-            assert_never(request)
+    words = {type(each): word for word, each in _ASKS.items()}
+    return _line({"ask": words[type(request)]})
 
 
 def decode_request(line: bytes) -> Request:
     """Read a request; MessageError says what is wrong with the line."""
     match _fields(line):
-        case {"ask": "query"}:
-            return Query()
-        case {"ask": "start", "host": str() | None as host}:
-            return Start(host)
-        case {"ask": "stop", "host": str() | None as host}:
-            return Stop(host)
+        case {"ask": str() as word} if word in _ASKS:
+            return _ASKS[word]
         case _:
             what = f"not a request: {line[:80]!r}"
             raise MessageError(what)

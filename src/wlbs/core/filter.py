@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reference filter: what a host does with a frame it receives, and why.
 
-This is the specification. ``datapath/bpf/filter.bpf.c`` is its fast twin, and a test runs both on
+This is the specification. ``datapath/bpf/ingress.h`` is its fast twin, and a test runs both on
 the same cases and compares verdict, reason and bytes. Knows the table, the frame, whether the
 lease is live, and what a look-up among the host's sockets said (the *claim*). Knows no clock, no
 socket and no map.
@@ -19,16 +19,25 @@ How a frame is decided, in order, the first that applies:
 
 A bucket is *held* by its owner while the owner's lease is live. In a flagged bucket, and in every
 bucket once the lease has run out, a TCP segment is kept only by the host whose socket claims it;
-what belongs to no connection there is dropped in silence, without a reset. A host that has been
-stopped serves not even its connections: its lease is out, and it drops whatever it would hold.
+what belongs to no connection there is dropped in silence, without a reset.
+
+A bare SYN always goes to the bucket's owner, and no claim is asked for it. An earlier holder may
+know the pair: half open, where the client never got the SYN-ACK and sends its SYN again; or in
+TIME_WAIT, where the client uses the pair again. Nothing more is needed. The owner answers with a
+number of its own, the client acknowledges whichever answer it took, and the claim brings that, and
+all that follows, to the one host that sent it; the other's half-open socket hears nothing and goes.
+Giving the SYN to the earlier holder would keep the bucket contested while clients come back.
+
+A host that was stopped serves not even its connections: its lease is out, and it drops whatever it
+would hold.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum, unique
 from typing import Final, assert_never
 
 from wlbs.core.address import MAC_SIZE
 from wlbs.core.buckets import BucketIndex, Flow, bucket_of
+from wlbs.core.claim import Claim
 from wlbs.core.frame import (
     ARP_ANSWER,
     ARP_PREFIX,
@@ -50,20 +59,6 @@ from wlbs.core.probe import PROBE_SIZE, Answer, delivery_sender, encode_answer, 
 from wlbs.core.reason import ACTION, Action, Reason
 from wlbs.core.rules import DEFAULT_RULE, Affinity, RuleIndex, find_rule
 from wlbs.core.table import NOBODY, FilterTable, Mark
-
-
-@unique
-class Claim(IntEnum):
-    """What the host's sockets say of a TCP segment."""
-
-    NONE = 0
-    """No socket knows the flow."""
-    LISTENER = 1
-    """Only a listener would take it."""
-    COOKIE = 2
-    """A listener would take it, and it acknowledges a SYN cookie of this host."""
-    SOCKET = 3
-    """A socket has this very connection, and the segment fits its sequence numbers."""
 
 
 @dataclass(frozen=True, slots=True)

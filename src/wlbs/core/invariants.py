@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from wlbs.core.address import IpAddress, Mac
-from wlbs.core.filter import Claim, decide
+from wlbs.core.claim import Claim
+from wlbs.core.filter import decide
 from wlbs.core.frame import ARP_ANSWER, Arp, Malformed, parse
 from wlbs.core.reason import Action, Reason
 from wlbs.core.rules import HostIndex

@@ -17,8 +17,15 @@ from typing import Final
 from wlbs.core.address import IP_SIZE, IpAddress, Mac
 from wlbs.core.buckets import BUCKET_COUNT, siphash_start
 from wlbs.core.frame import IpProtocol
-from wlbs.core.rules import DEFAULT_RULE, RULE_COUNT_MAX, Affinity, PortRule
-from wlbs.core.table import NOBODY, VIP_COUNT_MAX, FilterTable, Vip
+from wlbs.core.rules import (
+    DEFAULT_RULE,
+    RULE_COUNT_MAX,
+    Affinity,
+    HostIndex,
+    PortRule,
+    RuleIndex,
+)
+from wlbs.core.table import NOBODY, VIP_COUNT_MAX, Buckets, FilterTable, Vip
 
 HOST_COUNT_MAX: Final = 64
 VIP_SLOT_COUNT: Final = 256
@@ -32,18 +39,23 @@ stopped, dedicated IP, boot nonce."""
 VIP_SLOT: Final = struct.Struct("<16sBBB5x")
 RULE_SLOT: Final = struct.Struct("<BBxx")
 LEASE: Final = struct.Struct("<QQQQ")
+CENSUS: Final = struct.Struct(f"<{RULE_COUNT_MAX + 1}QQQQ")
+"""A map of groups for each rule, the default rule last; connections, foreign ones, rules."""
 LEASE_REQUEST: Final = struct.Struct("<QQ")
 COUNTER: Final = struct.Struct("<Q")
 
 STATION_MACS_SIZE: Final = 8 * HOST_COUNT_MAX
-RESERVED_TAIL_SIZE: Final = 4
+RULE_COUNT_SIZE: Final = 1
+RESERVED_TAIL_SIZE: Final = 3
 PORT_PAGES_SIZE: Final = 2 * VIP_COUNT_MAX * 2 * PORT_PAGE_SIZE
 PAGES_SIZE: Final = PORT_PAGE_COUNT * PORT_PAGE_SIZE
 BUCKETS_SIZE: Final = 2 * BUCKET_COUNT
 
 VIPS_AT: Final = HEAD.size + STATION_MACS_SIZE
 RULES_AT: Final = VIPS_AT + VIP_SLOT_COUNT * VIP_SLOT.size
-PORT_PAGES_AT: Final = RULES_AT + (RULE_COUNT_MAX + 1) * RULE_SLOT.size + RESERVED_TAIL_SIZE
+PORT_PAGES_AT: Final = (
+    RULES_AT + (RULE_COUNT_MAX + 1) * RULE_SLOT.size + RULE_COUNT_SIZE + RESERVED_TAIL_SIZE
+)
 PAGES_AT: Final = PORT_PAGES_AT + PORT_PAGES_SIZE
 BUCKETS_AT: Final = PAGES_AT + PAGES_SIZE
 TABLE_SIZE: Final = BUCKETS_AT + (RULE_COUNT_MAX + 1) * BUCKETS_SIZE
@@ -89,6 +101,7 @@ def encode(table: FilterTable) -> bytes:
             bytes(STATION_MACS_SIZE),
             _vip_slots(table.vips, multiplier),
             _rule_slots(table.rules),
+            bytes((len(table.rules),)),
             bytes(RESERVED_TAIL_SIZE),
             struct.pack(f"<{len(ports.port_pages)}H", *ports.port_pages).ljust(
                 PORT_PAGES_SIZE, b"\0"
@@ -99,6 +112,29 @@ def encode(table: FilterTable) -> bytes:
     )
     assert len(data) == TABLE_SIZE, f"{len(data)} bytes of {TABLE_SIZE}"
     return data
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What can be told from the bytes of an installed table without knowing its rules."""
+
+    data: bytes
+
+    @property
+    def own(self) -> HostIndex:
+        """The host that decides by it."""
+        return HostIndex(HEAD.unpack_from(self.data)[10])
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether that host has been stopped."""
+        return bool(HEAD.unpack_from(self.data)[11])
+
+    def buckets(self, rule: RuleIndex) -> Buckets:
+        """Return the buckets of a rule, the default rule included."""
+        at = BUCKETS_AT + rule * BUCKETS_SIZE
+        pairs = self.data[at : at + BUCKETS_SIZE]
+        return Buckets(pairs[::2], pairs[1::2])
 
 
 def vip_slot(address: IpAddress, multiplier: int) -> int:

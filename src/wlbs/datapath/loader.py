@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from wlbs.core.census import Census
 from wlbs.core.cluster import TcHook, XdpMode
 from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Reason
 from wlbs.core.table import FilterTable
 from wlbs.datapath import attachment, lease
+from wlbs.datapath.census import read_census
 from wlbs.datapath.counters import read_counters, read_delivery_probes
-from wlbs.datapath.layout import TABLE_SIZE, encode
+from wlbs.datapath.layout import TABLE_SIZE, Installed, encode
 from wlbs.datapath.lease import Marks
 from wlbs.linux import bpffs, libbpf
 from wlbs.linux.clock import calendar_ns
@@ -34,6 +36,7 @@ PROGRAMS: Final = (
     "wlbs_lease",
     "wlbs_lease_live",
     "wlbs_reset_marks",
+    "wlbs_census",
 )
 MAPS: Final = ("tables", "lease", "counters", "guard_ethertypes", "delivery_probes")
 
@@ -59,7 +62,7 @@ class Datapath:
             staged.mkdir(parents=True, mode=0o700)
             for name, descriptor in (*loaded.programs(), *loaded.maps()):
                 libbpf.pin(descriptor, staged / name)
-            lease.write_boot_nonce(dict(loaded.maps())["lease"], calendar_ns())
+            _name_load(staged / "lease")
             attachment.detach_all(pins)
             shutil.rmtree(pins, ignore_errors=True)
             staged.rename(pins)
@@ -100,6 +103,19 @@ class Datapath:
         finally:
             os.close(inner)
 
+    def installed(self) -> Installed | None:
+        """Return the table by which frames are decided now; None before the first."""
+        outer = libbpf.lookup(self._descriptors["tables"], _FIRST, len(_FIRST))
+        if outer is None:
+            return None
+        inner = libbpf.open_map(int.from_bytes(outer, "little"))
+        try:
+            data = libbpf.lookup(inner, _FIRST, TABLE_SIZE)
+        finally:
+            os.close(inner)
+        assert data is not None, "an array has its first entry"
+        return Installed(data)
+
     def hold_lease(self, until: Instant) -> None:
         """Let the filter take new flows until this instant and no longer.
 
@@ -136,6 +152,15 @@ class Datapath:
         """Return how many delivery probes each host's index has been seen to send."""
         return read_delivery_probes(self._descriptors["delivery_probes"])
 
+    def census(self) -> Census:
+        """Return which connections to virtual IPs this host has; by the installed table.
+
+        One at a time, and only with a table installed: a programmer's error otherwise.
+        """
+        counted = read_census(self._descriptors["wlbs_census"])
+        assert counted is not None, "install a table first"
+        return counted
+
     def attach_guard(self, ifindex: int, hook: TcHook) -> None:
         """Have every frame that leaves the interface looked at by the guard."""
         guard = self._descriptors["wlbs_guard"]
@@ -165,6 +190,14 @@ class Datapath:
         return tuple(
             sorted(path for top in (pins, staged) if top.exists() for path in top.rglob("*"))
         )
+
+
+def _name_load(pinned_lease: Path) -> None:
+    descriptor = libbpf.open_pinned(pinned_lease)
+    try:
+        lease.write_boot_nonce(descriptor, calendar_ns())
+    finally:
+        os.close(descriptor)
 
 
 def _staged(pins: Path) -> Path:

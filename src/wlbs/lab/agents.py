@@ -32,20 +32,36 @@ def start_agents(
 ) -> None:
     """Start every host's agent and return when all are ready; some may be given another key."""
     for host in topology.hosts:
-        configuration = _write(names, topology, host.name, other_keys.get(host.name, key))
-        words = [sys.executable, "-m", "wlbs", "agent", str(configuration)]
-        words += ["--host", host.name, "--instance", names.instance(host.name)]
-        start(inside(names.namespace(host.name), *_SHELL, *words), log_of(names, host.name))
+        _write(names, topology, host.name, other_keys.get(host.name, key))
+        _start(names, host.name)
     for host in topology.hosts:
         _wait_ready(names, host.name)
 
 
+def begin_agent(names: LabNames, host: str) -> None:
+    """Start one host's agent by the configuration it has, and return when it is ready."""
+    log = log_of(names, host)
+    if log.exists():
+        earlier_count = len(list(log.parent.glob(f"{log.stem}.*{log.suffix}")))
+        log.rename(log.with_suffix(f".{earlier_count + 1}{log.suffix}"))
+    _start(names, host)
+    _wait_ready(names, host)
+
+
 def agent_runs(names: LabNames, host: str) -> bool:
-    """Tell whether a process of this instance lives in the host's namespace."""
-    instance = names.instance(host).encode()
-    return any(
-        instance in _command_line(process) for process in processes_in(names.namespace(host))
-    )
+    """Tell whether an agent of this instance lives in the host's namespace."""
+    return agent_process(names, host) is not None
+
+
+def agent_process(names: LabNames, host: str) -> int | None:
+    """Return the process of a host's agent, or None if it has none."""
+    tail = _words(names, host)[2:]
+    for process in processes_in(names.namespace(host)):
+        words = _command_line(process).split(b"\0")[:-1]
+        # The interpreter comes first; a shell that waits for the agent has it further behind.
+        if words[1:2] == [b"-m"] and words[2:] == [word.encode() for word in tail]:
+            return process
+    return None
 
 
 def log_of(names: LabNames, host: str) -> Path:
@@ -56,6 +72,16 @@ def log_of(names: LabNames, host: str) -> Path:
 def configuration_of(names: LabNames, host: str) -> Path:
     """Return the configuration file of a host's agent."""
     return names.state / "agents" / host / "wlbs.toml"
+
+
+def _start(names: LabNames, host: str) -> None:
+    start(inside(names.namespace(host), *_SHELL, *_words(names, host)), log_of(names, host))
+
+
+def _words(names: LabNames, host: str) -> list[str]:
+    """Return the command line of a host's agent."""
+    words = [sys.executable, "-m", "wlbs", "agent", str(configuration_of(names, host))]
+    return [*words, "--host", host, "--instance", names.instance(host)]
 
 
 def _wait_ready(names: LabNames, host: str) -> None:

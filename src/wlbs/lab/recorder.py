@@ -50,13 +50,13 @@ class Recorder:
         self._topology = topology
         self._folder = names.state / "record"
         self._running: list[subprocess.Popen[bytes]] = []
-        self.began = 0.0
+        self.origin_s = 0.0
+        """From when all times are counted (UNIX time)."""
         self.lost_count = 0
 
     def start(self) -> None:
         """Start every recorder and return when all of them see."""
         self._folder.mkdir()
-        self.began = time.time()
         for node in self._topology.nodes:
             for direction in Direction:
                 self._capture(node.name, direction)
@@ -100,7 +100,7 @@ class Recorder:
             for direction in Direction:
                 data = self._path(node.name, direction, "pcap").read_bytes()
                 found += [
-                    SeenFrame(each.at_ns / 1e9 - self.began, node.name, direction, each.data)
+                    SeenFrame(each.at_ns / 1e9 - self.origin_s, node.name, direction, each.data)
                     for each in read_capture(data)
                 ]
         return tuple(sorted(found, key=lambda each: each.at_s))
@@ -112,7 +112,7 @@ class Recorder:
             entry = _MAC.match(words)
             if entry:
                 found.append(BridgeEntry(at_s, Mac.parse(entry[1]), entry[2]))
-        now = time.time() - self.began
+        now = time.time() - self.origin_s
         found += [BridgeEntry(now, mac, port) for mac, port in switch_table(self._names)]
         return tuple(found)
 
@@ -160,7 +160,7 @@ class Recorder:
             stamped = _STAMPED.match(line)
             if stamped:
                 at = datetime.fromisoformat(stamped[1]).astimezone().timestamp()
-                found.append((at - self.began, stamped[2]))
+                found.append((at - self.origin_s, stamped[2]))
         return found
 
     def _path(self, node: str, direction: Direction, suffix: str) -> Path:

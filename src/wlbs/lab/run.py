@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from wlbs.lab.clients import AttemptHook
 from wlbs.lab.command import require_root
 from wlbs.lab.names import LabNames
 from wlbs.lab.sabotage import NO_SABOTAGE, Sabotage
 from wlbs.lab.sweep import sweep
-from wlbs.lab.world import AttemptHook, LabWorld
+from wlbs.lab.world import LabWorld
 from wlbs.scenario.report import Report
 from wlbs.scenario.run import run
 from wlbs.scenario.steps import Scenario, Step

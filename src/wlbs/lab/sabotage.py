@@ -6,20 +6,18 @@ Knows pinned links, filter tables and key files; the products' own code has no b
 """
 
 import os
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from wlbs.config.load import load
 from wlbs.core.buckets import HashKey
-from wlbs.core.protocol.events import Instant
-from wlbs.core.protocol.member import Member
 from wlbs.core.rules import HostIndex
-from wlbs.core.table import Buckets, FilterTable
+from wlbs.datapath.layout import BUCKETS_AT, TABLE_SIZE, VIP_SLOT, VIP_SLOT_COUNT, VIPS_AT
 from wlbs.datapath.loader import Datapath
-from wlbs.lab.agents import configuration_of
-from wlbs.lab.command import inside, run
+from wlbs.lab.command import inside, run, start
 from wlbs.lab.names import NODE_INTERFACE, LabNames
+from wlbs.lab.tables import put
 from wlbs.linux import libbpf
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.topology import Node, Topology
@@ -69,6 +67,11 @@ class Sabotage:
     inject: Callable[[Site], None] = _nothing
     other_keys: Callable[[Site], dict[str, HashKey]] = _no_keys
 
+    @property
+    def is_dividing(self) -> bool:
+        """Whether the hosts will never be one cluster."""
+        return self.other_keys is not _no_keys
+
 
 def _guard_off(site: Site) -> None:
     """Detach the victim's egress guard, as `bpftool link detach` would."""
@@ -86,38 +89,44 @@ def _guard_off(site: Site) -> None:
 
 def _two_owners(site: Site) -> None:
     """Install a table at the victim by which it owns another host's buckets as well."""
-    table = _table(site, VICTIM)
-    swap = bytes.maketrans(bytes((ROBBED,)), bytes((VICTIM,)))
-    greedy = tuple(Buckets(each.owners.translate(swap), each.marks) for each in table.buckets)
-    _install(site, replace(table, buckets=greedy))
+    robbed = site.names.pins(site.topology.hosts[ROBBED].name)
+    datapath = Datapath.open(robbed)
+    try:
+        theirs = datapath.installed()
+    finally:
+        datapath.close()
+    assert theirs is not None, "the cluster serves by now"
+
+    def greedy(data: bytearray) -> None:
+        for at in range(BUCKETS_AT, TABLE_SIZE, 2):
+            if theirs.data[at] == ROBBED:
+                data[at] = VICTIM
+
+    put(site.names.pins(site.victim.name), greedy)
 
 
 def _arp_from_all(site: Site) -> None:
     """Install tables by which every host answers ARP for the virtual IP."""
+
+    def answering(data: bytearray) -> None:
+        for at in range(VIPS_AT, VIPS_AT + VIP_SLOT_COUNT * VIP_SLOT.size, VIP_SLOT.size):
+            address, index, resolver, _ = VIP_SLOT.unpack_from(data, at)
+            VIP_SLOT.pack_into(data, at, address, index, resolver, bool(any(address)))
+
     for host in site.topology.hosts:
-        own = HostIndex(host.number - 1)
-        table = _table(site, own)
-        mine = tuple(replace(vip, resolver=own) for vip in table.vips)
-        _install(site, replace(table, vips=mine))
+        put(site.names.pins(host.name), answering)
+
+
+def _meddled(site: Site, word: str) -> None:
+    """Start a program beside the victim that writes into its maps again and again."""
+    pins = site.names.pins(site.victim.name)
+    words = (sys.executable, "-m", "wlbs.lab.meddle", word, str(pins))
+    log = site.names.state / f"meddle-{word}.log"
+    start(inside(site.names.namespace(site.victim.name), *words), log)
 
 
 def _other_key(site: Site) -> dict[str, HashKey]:
     return {site.victim.name: HashKey(bytes(octet ^ 0xFF for octet in site.key.octets))}
-
-
-def _table(site: Site, own: HostIndex) -> FilterTable:
-    """Return the table a host rightly has, from the core's own law."""
-    host = site.topology.hosts[own]
-    cluster = load(configuration_of(site.names, host.name)).cluster
-    return Member(cluster, own, host.mac, Instant(0)).table
-
-
-def _install(site: Site, table: FilterTable) -> None:
-    datapath = Datapath.open(site.names.pins(site.topology.hosts[table.own].name))
-    try:
-        datapath.install(table)
-    finally:
-        datapath.close()
 
 
 NO_SABOTAGE: Final = Sabotage("none", "nothing is broken")
@@ -129,5 +138,17 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
         Sabotage("two-owners", "h2 also takes the flows of h1", inject=_two_owners),
         Sabotage("arp-from-all", "every host answers ARP", inject=_arp_from_all),
         Sabotage("key-differs", "h2 has another key", other_keys=_other_key),
+        Sabotage(
+            "lease-off",
+            "the lease of h2 never runs out",
+            caught_in="stall",
+            inject=lambda site: _meddled(site, "lease"),
+        ),
+        Sabotage(
+            "flag-off",
+            "h2 has no flags on its buckets",
+            caught_in="leave-join",
+            inject=lambda site: _meddled(site, "flags"),
+        ),
     )
 }

@@ -21,7 +21,7 @@ daemon off;
 master_process off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
   log_format flows '$remote_addr $remote_port $server_port';
   access_log {folder}/access.log flows;
@@ -30,14 +30,24 @@ http {{
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
-  keepalive_timeout 0;
+  keepalive_timeout {keepalive_s};
+  keepalive_requests {requests_max};
   server {{
 {listens}
     default_type text/plain;
     location / {{ return 200 "{host}\\n"; }}
+    # A connection that lasts is judged by its client; thousands of lines would say nothing more.
+    location /lasting {{ access_log off; return 200 "{host}\\n"; }}
   }}
 }}
 """
+
+
+KEEPALIVE_S: Final = 600
+"""Longer than any scenario: an idle connection is closed by its client, or by a host that dies."""
+
+REQUESTS_MAX: Final = 1_000_000
+"""More than any client asks on one connection; nginx closes after 1,000 otherwise."""
 
 
 def start_service(names: LabNames, host: str) -> None:
@@ -46,7 +56,15 @@ def start_service(names: LabNames, host: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     listens = "\n".join(f"    listen {port} backlog=4096;" for port in PORTS)
     configuration = folder / "nginx.conf"
-    configuration.write_text(_CONFIGURATION.format(folder=folder, host=host, listens=listens))
+    configuration.write_text(
+        _CONFIGURATION.format(
+            folder=folder,
+            host=host,
+            listens=listens,
+            keepalive_s=KEEPALIVE_S,
+            requests_max=REQUESTS_MAX,
+        )
+    )
     namespace = names.namespace(host)
     words = ("nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(configuration))
     start(inside(namespace, *words), folder / "output.log")

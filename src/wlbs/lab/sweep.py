@@ -82,6 +82,8 @@ def _signal_all(namespaces: tuple[str, ...], number: signal.Signals) -> int:
         for process in processes_in(namespace):
             try:
                 os.kill(process, number)
+                # A process that a scenario has stalled acts on a signal only when it goes on.
+                os.kill(process, signal.SIGCONT)
             except ProcessLookupError:
                 continue
             count += 1

@@ -1,38 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab as a world for scenarios: the kernel's own stack, switch and programs.
 
-Knows how each step is carried out and where each kind of evidence lies. Judges nothing and asks
-no agent anything.
+Knows who carries each step out and where each kind of evidence lies. Judges nothing and asks no
+agent anything.
 """
 
-import json
-import os
-import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+import time
+from contextlib import ExitStack
 from typing import Final
 
-from wlbs.core.address import IpAddress
-from wlbs.core.buckets import HashKey
-from wlbs.lab.agents import start_agents
+from wlbs.config.load import load
+from wlbs.core.buckets import BUCKET_COUNT, HashKey
+from wlbs.core.cluster import Cluster
+from wlbs.lab.agents import configuration_of, start_agents
 from wlbs.lab.build import build
+from wlbs.lab.burden import Burden
+from wlbs.lab.clients import AttemptHook, Clients
 from wlbs.lab.command import inside, run
-from wlbs.lab.kernel import read_counters
+from wlbs.lab.cuts import Cuts
+from wlbs.lab.deeds import Deeds
+from wlbs.lab.kernel import read_counters, read_holdings, read_nonce
 from wlbs.lab.names import NODE_INTERFACE, LabNames
 from wlbs.lab.recorder import Recorder
 from wlbs.lab.sabotage import NO_SABOTAGE, Sabotage, Site
 from wlbs.lab.service import read_log
 from wlbs.lab.wait import wait_until
+from wlbs.linux import link, namespace
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.draw import PlannedFlow
-from wlbs.scenario.evidence import Attempt, Direction, Evidence
-from wlbs.scenario.topology import Topology
+from wlbs.scenario.evidence import Direction, Evidence
+from wlbs.scenario.steps import Cut, Deed, Do
+from wlbs.scenario.topology import SWITCH, Topology
 
-SEND_S_MAX: Final = 120
-"""The slowest batch there is, every connection of it failing up to the client's own limit."""
-
-AttemptHook = Callable[[Attempt], None]
+CONVERGED_S_MAX: Final = 10.0
+"""Agents listen for a fraction of a second and agree within another."""
 
 
 class LabWorld:
@@ -50,42 +52,110 @@ class LabWorld:
         self._names = names
         self._sabotage = sabotage
         self._on_attempt = on_attempt
-        self._attempts: list[Attempt] = []
         self._topology = Topology()
         self._recorder = Recorder(names, self._topology)
+        self._deeds = Deeds(names)
+        self._burden = Burden()
+        self._clients: Clients | None = None
+        self._cuts: Cuts | None = None
+        self._cluster: Cluster | None = None
+        self._nonces: dict[str, list[int]] = {}
+        self._undoing = ExitStack()
+        self._undoing.callback(self._deeds.close)
+        self._undoing.callback(self._burden.end)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster as its hosts are configured."""
+        assert self._cluster is not None, "known once `begin` has returned"
+        return self._cluster
 
     def begin(self, topology: Topology, key: HashKey) -> None:
-        """Build the lab, start to record, then start the agents."""
+        """Build the lab, start to record, start clients and agents; return when all have shares."""
         self._topology = topology
         build(self._names, topology)
         self._recorder = Recorder(self._names, topology)
+        self._undoing.callback(self._recorder.end)
         self._recorder.start()
+        self._cuts = Cuts(self._names, topology.vmac)
+        self._undoing.callback(self._cuts.close)
+        self._clients = Clients(self._names, topology, self._on_attempt)
+        self._undoing.callback(self._clients.end)
         site = Site(self._names, topology, key)
         start_agents(self._names, topology, key, self._sabotage.other_keys(site))
+        self._cluster = load(configuration_of(self._names, topology.hosts[0].name)).cluster
+        if not self._sabotage.is_dividing:
+            wait_until(self._is_shared_out, "every host to hold its share", seconds=CONVERGED_S_MAX)
+        self._note_nonces()
         self._sabotage.inject(site)
+        self._recorder.origin_s = time.time()
+        self._clients.set_origin(self._recorder.origin_s)
+
+    def elapsed_s(self) -> float:
+        """Return the time since `begin` returned."""
+        return time.time() - self._recorder.origin_s
 
     def send(self, flows: tuple[PlannedFlow, ...]) -> None:
-        """Run one client process per client, all at once."""
-        # One pipe for all: lines below PIPE_BUF are written whole, and no client waits for another.
-        read_end, write_end = os.pipe()
-        clients = sorted({flow.client for flow in flows})
-        running = [self._start_client(client, flows, write_end) for client in clients]
-        os.close(write_end)
+        """Have the clients open these connections, and return when all have ended."""
+        self._there.send(flows)
+
+    def open_connections(self, flows: tuple[PlannedFlow, ...]) -> None:
+        """Have the clients open connections that last."""
+        self._there.open_connections(flows)
+
+    def close_connections(self, batch: str, host: str | None) -> None:
+        """Have the clients close connections that last."""
+        self._there.close_connections(batch, host)
+
+    def begin_attempts(self, flows: tuple[PlannedFlow, ...], interval_s: float) -> None:
+        """Have the clients begin to open connections, and return at once."""
+        self._there.begin_attempts(flows, interval_s)
+
+    def end_attempts(self, batch: str) -> None:
+        """Have the clients open no further connection of a batch."""
+        self._there.end_attempts(batch)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self._there.wait(seconds)
+
+    def cut(self, cut: Cut) -> None:
+        """Cut a path through the switch."""
+        assert self._cuts is not None, "begin comes first"
+        self._cuts.cut(cut)
+
+    def heal(self) -> None:
+        """End all cuts."""
+        assert self._cuts is not None, "begin comes first"
+        self._cuts.heal()
+
+    def set_carrier(self, host: str, *, up: bool) -> None:
+        """Take the switch's end of a host's link down, or up: the host's end follows it."""
+        with namespace.entered(self._names.namespace(SWITCH)):
+            link.set_up(host, up=up)
+
+    def do(self, do: Do) -> None:
+        """Do something to a host's agent."""
+        self._deeds.do(do)
+        if do.deed is Deed.BEGIN:
+            self._note_nonces()
+
+    def await_stopped(self, host: str, seconds: float) -> bool:
+        """Wait until a host has stopped; False if it has not in time."""
+
+        def has_stopped() -> bool:
+            self._there.read()
+            return self._deeds.has_stopped(host)
+
         try:
-            with os.fdopen(read_end) as outcomes:
-                for line in outcomes:
-                    attempt = self._attempt(json.loads(line))
-                    self._attempts.append(attempt)
-                    self._on_attempt(attempt)
-        except BaseException:
-            # Interrupted, or a watcher failed: nobody will read what the clients still say.
-            for process in running:
-                process.kill()
-                process.wait()
-            raise
-        statuses = [process.wait(timeout=SEND_S_MAX) for process in running]
-        if any(statuses):
-            raise LinuxError(what="a client of the lab failed", remedy="type `wlbs lab sweep`")
+            wait_until(has_stopped, f"{host} to stop", seconds=seconds)
+        except LinuxError:
+            return has_stopped()
+        return True
+
+    def occupy(self, *, busy: bool) -> None:
+        """Have other programs keep the processors busy, or end them."""
+        self._burden.occupy(busy=busy)
 
     def leak(self, host: str) -> None:
         """Send the frame and wait until it has been captured at the host's port."""
@@ -98,11 +168,18 @@ class LabWorld:
         )
 
     def finish(self) -> Evidence:
-        """Stop recording and gather what was recorded."""
-        self._recorder.stop()
+        """Have everything reported, stop recording and gather what was recorded."""
         hosts = [host.name for host in self._topology.hosts]
+        rule_count = len(self.cluster.rules)
+        holdings = [each for host in hosts for each in read_holdings(self._names, host, rule_count)]
+        self._note_nonces()
+        self._there.report()
+        self._recorder.stop()
         return Evidence(
-            attempts=tuple(self._attempts),
+            attempts=tuple(self._there.attempts),
+            connections=tuple(self._there.connections),
+            holdings=tuple(holdings),
+            nonces={host: tuple(nonces) for host, nonces in self._nonces.items()},
             frames=self._recorder.frames(),
             bridge_entries=self._recorder.bridge_entries(),
             neighbours=self._recorder.neighbours(),
@@ -112,30 +189,28 @@ class LabWorld:
         )
 
     def close(self) -> None:
-        """End what still records; the lab itself is the sweep's."""
-        self._recorder.end()
+        """End whatever still runs; the lab itself is the sweep's."""
+        self._undoing.close()
 
-    def _start_client(
-        self, client: str, flows: tuple[PlannedFlow, ...], output: int
-    ) -> subprocess.Popen[bytes]:
-        plan = self._names.state / f"flows-{client}.json"
-        own = [flow for flow in flows if flow.client == client]
-        words = [{**asdict(flow), "source": str(flow.source)} for flow in own]
-        plan.write_text("".join(json.dumps(each) + "\n" for each in words))
-        program = (sys.executable, "-m", "wlbs.lab.client", str(self._topology.vip))
-        with plan.open() as given:
-            return subprocess.Popen(
-                inside(self._names.namespace(client), *program), stdin=given, stdout=output
-            )
+    @property
+    def _there(self) -> Clients:
+        assert self._clients is not None, "begin comes first"
+        return self._clients
 
-    def _attempt(self, outcome: dict[str, str]) -> Attempt:
-        return Attempt(
-            batch=outcome["batch"],
-            at_s=float(outcome["began"]) - self._recorder.began,
-            client=outcome["client"],
-            source=IpAddress.parse(outcome["source"]),
-            source_port=int(outcome["source_port"]),
-            server_port=int(outcome["server_port"]),
-            answered_by=outcome["answered_by"],
-            error=outcome["error"],
-        )
+    def _is_shared_out(self) -> bool:
+        """Tell whether the hosts hold every bucket among them, each once."""
+        rule_count = len(self.cluster.rules)
+        held_by_any, held_count = [0] * (rule_count + 1), 0
+        for host in self._topology.hosts:
+            for each in read_holdings(self._names, host.name, rule_count):
+                held_by_any[each.rule] |= each.owned
+                held_count += each.owned.bit_count()
+        bucket_count = BUCKET_COUNT * (rule_count + 1)
+        return held_count == bucket_count == sum(each.bit_count() for each in held_by_any)
+
+    def _note_nonces(self) -> None:
+        for host in self._topology.hosts:
+            nonce = read_nonce(self._names, host.name)
+            nonces = self._nonces.setdefault(host.name, [])
+            if nonce is not None and nonce not in nonces[-1:]:
+                nonces.append(nonce)

@@ -68,6 +68,8 @@ class DatapathPinned:
     pins: str
     interface: str
     interface_index: int
+    programs: str = ""
+    """A digest of what was loaded, so that only the same is taken over."""
 
 
 Change = SysctlSet | AddressAdded | PromiscuitySet | LinkBroughtUp | DatapathPinned
@@ -122,10 +124,11 @@ class UndoRecord:
         return self._path.exists()
 
     def add(self, change: Change) -> None:
-        """Write a change down, durably; only then may it be made."""
+        """Write a change down, durably; only then may it be made. Once is enough."""
         if not self._path.exists():
             self._append(json.dumps({"namespace": namespace.own()}))
-        self._append(encode(change))
+        if change not in self.changes():
+            self._append(encode(change))
 
     def changes(self) -> tuple[Change, ...]:
         """Return the changes written down, oldest first."""
@@ -141,7 +144,7 @@ class UndoRecord:
         """
         if not self.exists:
             return ()
-        is_here = self._is_here()
+        is_here = self.is_here()
         done, failures = [], []
         for change in reversed(self.changes()):
             try:
@@ -158,7 +161,7 @@ class UndoRecord:
         self._path.unlink()
         return tuple(done)
 
-    def _is_here(self) -> bool:
+    def is_here(self) -> bool:
         """Whether the record is of the caller's namespace; LinuxError if of another living one."""
         lines = self._lines()
         if not lines:

@@ -46,6 +46,14 @@ class Instance:
         return self.directory / "undo"
 
     @property
+    def journal(self) -> Path:
+        """What happened to the agent's member; outlives the agent, so that it can be replayed.
+
+        No instance can have this name: a dot is not allowed in one.
+        """
+        return RUN_DIRECTORY / f"{self.name}.journal" / "journal"
+
+    @property
     def socket(self) -> Path:
         """Where the agent answers."""
         return self.directory / "control.sock"

@@ -6,6 +6,7 @@ nothing of any program or map by name. File descriptors are plain integers; whoe
 it.
 """
 
+import contextlib
 import ctypes
 import errno
 import functools
@@ -19,6 +20,10 @@ from wlbs.linux.error import LinuxError, NotSupportedError
 LOG_SIZE: Final = 1 << 20
 """Room for the verifier's words; it truncates what does not fit."""
 LOG_LINES_SHOWN: Final = 6
+
+_TRACE_ITER: Final = 28
+"""``enum bpf_attach_type``."""
+_READ_SIZE: Final = 1 << 16
 
 _POINTER: Final = ctypes.c_void_p
 _U32: Final = ctypes.c_uint32
@@ -110,9 +115,11 @@ _SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "bpf_obj_get": (_INT, (_TEXT,)),
     "bpf_obj_get_info_by_fd": (_INT, (_INT, _POINTER, _POINTER)),
     "bpf_prog_get_fd_by_id": (_INT, (_U32,)),
+    "bpf_map_get_fd_by_id": (_INT, (_U32,)),
     "bpf_prog_test_run_opts": (_INT, (_INT, _POINTER)),
     "bpf_link_create": (_INT, (_INT, _INT, _INT, _POINTER)),
     "bpf_link_detach": (_INT, (_INT,)),
+    "bpf_iter_create": (_INT, (_INT,)),
     "bpf_xdp_query_id": (_INT, (_INT, _INT, _POINTER)),
     "bpf_tc_hook_create": (_INT, (_POINTER,)),
     "bpf_tc_hook_destroy": (_INT, (_POINTER,)),
@@ -244,6 +251,11 @@ def lookup(map_fd: int, key: bytes, value_size: int) -> bytes | None:
     return value.raw if result == 0 else None
 
 
+def open_map(map_id: int) -> int:
+    """Return a new file descriptor for the map of this identifier, as an outer map holds it."""
+    return call("cannot open a map", "bpf_map_get_fd_by_id", map_id)
+
+
 def possible_cpu_count() -> int:
     """Return how many values an entry of a per-CPU map has."""
     return call("cannot count the processors", "libbpf_num_possible_cpus")
@@ -295,6 +307,26 @@ def create_link(program_fd: int, ifindex: int, attach_type: int, flags: int = 0)
     """Attach a program to an interface as a link; its descriptor, or a negative errno."""
     options = _LinkOptions(size=ctypes.sizeof(_LinkOptions), flags=flags)
     return int(_library().bpf_link_create(program_fd, ifindex, attach_type, ctypes.byref(options)))
+
+
+def read_iterator(program_fd: int) -> bytes:
+    """Run an iterator over all it walks in the caller's namespaces; return what it wrote."""
+    link = call("cannot start an iterator", "bpf_link_create", program_fd, 0, _TRACE_ITER, None)
+    try:
+        reader = call("cannot run an iterator", "bpf_iter_create", link)
+    finally:
+        os.close(link)
+    written = bytearray()
+    try:
+        while True:
+            # After a million things without a word the kernel asks to be called again.
+            with contextlib.suppress(BlockingIOError):
+                read = os.read(reader, _READ_SIZE)
+                if not read:
+                    return bytes(written)
+                written += read
+    finally:
+        os.close(reader)
 
 
 def detach_link(link_fd: int) -> None:

@@ -109,11 +109,6 @@ class Host:
         return HostIndex(self.node.number - 1)
 
     @property
-    def has_left(self) -> bool:
-        """Whether its agent has ended, or takes no part any more and has said so."""
-        return self.has_stopped and (self.agent is None or self.agent.member.deadline is None)
-
-    @property
     def has_stopped(self) -> bool:
         """Whether its agent has ended, or takes no part any more."""
         return self.agent is None or self.agent.member.state is State.STOPPED

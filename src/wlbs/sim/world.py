@@ -302,7 +302,7 @@ class SimWorld:
             self._wait_while(lambda: not host.has_stopped, DRAIN_NS_MAX)
         if not host.has_stopped:
             self._order(host, StopRequested())
-        self._wait_while(lambda: not host.has_left, ORDER_NS_MAX)
+        self._settle(host)
         host.undo()
 
 

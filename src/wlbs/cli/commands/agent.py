@@ -18,12 +18,23 @@ from wlbs.linux.instance import DEFAULT_NAME, Instance, recorded
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--host", metavar="NAME", help="Which host of the cluster this machine is.")
 @click.option("--instance", default=DEFAULT_NAME, show_default=True, help="Name of this agent.")
-def agent(config: Path, host: str | None, instance: str) -> None:
+@click.option(
+    "--drain-timeout",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long SIGTERM waits for the last connection to end.",
+)
+def agent(config: Path, host: str | None, instance: str, drain_timeout: float) -> None:
     """Run this host's agent until it is told to stop.
 
-    Prints `ready` when the host serves. SIGTERM or Ctrl-C stops it and undoes every change.
+    Prints `ready` when it can be asked; `wlbs query` then shows how it joins. SIGTERM or Ctrl-C
+    drains the host, stops it and undoes every change; a second one does not wait for the drain. An
+    agent that starts after a kill -9 takes over what the dead one left, connections included.
     """
-    service.run(load(config), host, Instance(instance), _say, sys.stderr)
+    order = service.Order(host, Instance(instance), drain_timeout)
+    service.run(load(config), order, _say, sys.stderr)
 
 
 @click.command()

@@ -3,9 +3,9 @@
 
 A heartbeat is acted on if it is authentic, of this cluster, from a host the configuration has,
 newer than all before it, and not of a second host with a priority that is taken. Newer means a
-later sequence of the same boot nonce, or a later boot nonce: nonces are ordered by time. Only a peer that
-is gone may come back with an earlier one (its clock was set back), if it proves that it is no
-recording by echoing what this member has just said.
+later sequence of the same boot nonce, or a later boot nonce: nonces are ordered by time. Only a
+peer that is gone may come back with an earlier one (its clock was set back), if it proves that it
+is no recording by echoing what this member has just said.
 
 Knows refusals and counts them. Knows nothing of what an accepted heartbeat leads to.
 """

@@ -31,6 +31,7 @@ from typing import Final, assert_never
 from wlbs.core.address import Mac
 from wlbs.core.allocation import resolver
 from wlbs.core.cluster import Cluster
+from wlbs.core.protocol.counting import Counting
 from wlbs.core.protocol.effects import (
     Effect,
     EndLease,
@@ -53,7 +54,6 @@ from wlbs.core.protocol.events import (
     StopRequested,
     TimerFired,
 )
-from wlbs.core.protocol.counting import Counting
 from wlbs.core.protocol.hearing import Hearing
 from wlbs.core.protocol.holdings import Holdings
 from wlbs.core.protocol.lease import Lease
@@ -127,7 +127,9 @@ class Member:
         self._expected = self._next_deadline(now)
         return effects
 
-    def _take_in(self, event: Event, now: Instant) -> tuple[Effect, ...]:
+    def _take_in(  # noqa: PLR0911 - one return for each kind of event
+        self, event: Event, now: Instant
+    ) -> tuple[Effect, ...]:
         match event:
             case TimerFired():
                 return ()
@@ -326,13 +328,9 @@ class Member:
     def _vips(self, now: Instant) -> tuple[Vip, ...]:
         """Return who answers ARP; everyone, where the one whose turn it is has missed a beat."""
         answering = self._participants or frozenset({self.own})
-        patience_ns = self.cluster.timing.period_ns * 3 // 2
-        suspects = {p.index for p in self._counted if now - p.heard_at >= patience_ns}
-        vips = []
-        for address in self.cluster.vips:
-            index = resolver(self.cluster.key, address, answering)
-            vips.append(Vip(address, index, everyone_answers=index in suspects))
-        return tuple(vips)
+        suspects = self.peers.suspects(now)
+        chosen = {vip: resolver(self.cluster.key, vip, answering) for vip in self.cluster.vips}
+        return tuple(Vip(vip, index, index in suspects) for vip, index in chosen.items())
 
     def _build_table(self, vips: tuple[Vip, ...]) -> FilterTable:
         return FilterTable(

@@ -177,6 +177,11 @@ class Peers:
         """Return the peers that count."""
         return tuple(peer for peer in self if self.counts(peer, now))
 
+    def suspects(self, now: Instant) -> frozenset[HostIndex]:
+        """Return the peers that have missed a heartbeat, and are silent for half a period more."""
+        patience_ns = self._timing.period_ns * 3 // 2
+        return frozenset(peer.index for peer in self if now - peer.heard_at >= patience_ns)
+
     def is_gone(self, peer: Peer, now: Instant) -> bool:
         """Whether its connections are over: it stopped, or nothing of it answers for so long."""
         if peer.is_stopped:
@@ -186,12 +191,8 @@ class Peers:
 
     def to_probe(self, now: Instant) -> tuple[Peer, ...]:
         """Return the peers whose data path should be asked: silent, and not gone for long."""
-        patience_ns = self._timing.period_ns * 3 // 2
-        return tuple(
-            peer
-            for peer in self
-            if now - peer.heard_at >= patience_ns and not self.is_gone(peer, now)
-        )
+        silent = self.suspects(now)
+        return tuple(p for p in self if p.index in silent and not self.is_gone(p, now))
 
     def forgive(self, lateness_ns: int, now: Instant) -> None:
         """Count nobody's silence while this member itself could not hear (Lifeguard, 2018)."""

@@ -23,6 +23,9 @@ CHALLENGES_KEPT_MAX: Final = 512
 
 _MASK_64: Final = (1 << 64) - 1
 
+Asked = dict[int, HostIndex]
+"""Challenges that may still be answered, each with whom it went to; the oldest first."""
+
 
 class Prober:
     """One member's questions."""
@@ -32,7 +35,7 @@ class Prober:
         self._cluster = cluster
         self._peers = peers
         self._next_challenge = boot_nonce
-        self._asked: dict[int, HostIndex] = {}
+        self._asked: Asked = {}
         self._asked_at = now
 
     @property

@@ -7,69 +7,115 @@ transported or shown.
 
 from dataclasses import dataclass
 
-from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.effects import State
+from wlbs.core.protocol.events import Instant
 from wlbs.core.protocol.member import Member
+from wlbs.core.protocol.peers import Peer
+from wlbs.core.protocol.refusal import Refusal
 from wlbs.core.rules import HostIndex
-from wlbs.core.table import FilterTable
+from wlbs.core.table import FilterTable, Mark
 
 
 @dataclass(frozen=True, slots=True)
 class HostStatus:
-    """One host as the reporting host sees it; ``shares`` has its buckets, one count per rule."""
+    """One host as the reporting host sees it.
+
+    ``state`` is what the host last said of itself, ``silent`` if it has not been heard within the
+    detection time, ``unheard`` if it never was. ``shares`` has its buckets, one count per rule, by
+    the reporting host's table. ``heard_ms_ago`` is None for the reporting host and one unheard.
+    """
 
     priority: int
     name: str
     dedicated_ip: str
+    state: str
     present: bool
     is_default_host: bool
     shares: tuple[int, ...]
+    heard_ms_ago: int | None
+    boot_nonce: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What one host says of itself and its cluster; ``counters`` counts frames by reason."""
+    """What one host says of itself and its cluster.
+
+    ``counters`` counts frames by reason, ``refusals`` heartbeats by why they were refused;
+    ``flagged_count`` counts its buckets in which another host may have connections,
+    ``left_count`` other hosts' buckets in which it may have some itself.
+    """
 
     cluster: str
     mode: str
     primary_ip: str
     vmac: str
+    timing: str
     own_priority: int
     state: State
     lease_live: bool
     flagged_count: int
+    left_count: int
     hosts: tuple[HostStatus, ...]
     counters: dict[str, int]
+    refusals: dict[str, int]
 
 
-def snapshot(
-    cluster: Cluster, member: Member, counters: dict[str, int], *, lease_live: bool
-) -> Status:
+def snapshot(member: Member, counters: dict[str, int], now: Instant, *, lease_live: bool) -> Status:
     """Return the status of a member, with the counters and lease its data path reports."""
-    table = member.table
-    present = member.present
+    table, cluster = member.table, member.cluster
+    marks = [mark for each in table.buckets for mark in each.marks]
     return Status(
         cluster=cluster.name,
         mode=cluster.mode,
         primary_ip=str(cluster.primary),
         vmac=str(table.vmac),
+        timing=cluster.timing.name,
         own_priority=table.own + 1,
         state=member.state,
         lease_live=lease_live,
-        flagged_count=sum(1 for each in table.buckets for mark in each.marks if mark),
+        flagged_count=marks.count(int(Mark.FLAGGED)),
+        left_count=marks.count(int(Mark.FLAGGED | Mark.EARLIER_HOLDER)),
         hosts=tuple(
             HostStatus(
                 priority=host.priority,
                 name=host.name,
                 dedicated_ip=str(host.dedicated_ip),
-                present=host.index in present,
-                is_default_host=host.index == min(present),
+                state=_state_of(member, host.index, now),
+                present=host.index in member.present,
+                is_default_host=host.index == min(member.present, default=None),
                 shares=_shares(table, host.index),
+                heard_ms_ago=_heard_ms_ago(member.peers.get(host.index), now),
+                boot_nonce=_boot_nonce(member, host.index),
             )
             for host in sorted(cluster.hosts, key=lambda each: each.priority)
         ),
         counters=counters,
+        refusals={each.name: member.hearing.counts[each] for each in Refusal},
     )
+
+
+def _state_of(member: Member, index: HostIndex, now: Instant) -> str:
+    peer = member.peers.get(index)
+    if peer is None:
+        return member.state
+    if peer.report is None:
+        return "unheard"
+    if member.peers.is_heard(peer, now) or peer.is_stopped:
+        return peer.report.state
+    return "silent"
+
+
+def _heard_ms_ago(peer: Peer | None, now: Instant) -> int | None:
+    if peer is None or peer.report is None:
+        return None
+    return (now - peer.heard_at) // 1_000_000
+
+
+def _boot_nonce(member: Member, index: HostIndex) -> int | None:
+    peer = member.peers.get(index)
+    if peer is None:
+        return member.table.boot_nonce
+    return peer.report.boot_nonce if peer.report else None
 
 
 def _shares(table: FilterTable, host: HostIndex) -> tuple[int, ...]:

@@ -47,6 +47,7 @@ enum reason {
 	REASON_COUNT
 };
 
+#define V4_MAPPED 0xffff0000U /* the octets 0, 0, 0xff, 0xff before a mapped IPv4 address */
 #define HOST_COUNT_MAX 64
 #define RULE_COUNT_MAX 32
 #define DEFAULT_RULE RULE_COUNT_MAX
@@ -103,7 +104,8 @@ struct filter_table {
 	u64 station_macs[HOST_COUNT_MAX]; /* reserved for the relay */
 	struct vip_slot vips[VIP_SLOT_COUNT];
 	struct rule_slot rules[RULE_COUNT_MAX + 1];
-	u8 reserved_tail[4];
+	u8 rule_count; /* without the default rule */
+	u8 reserved_tail[3];
 	u16 port_pages[VIP_COUNT_MAX][2][PORT_PAGE_SIZE]; /* by VIP, TCP or UDP, port's high octet */
 	u8 pages[PORT_PAGE_COUNT][PORT_PAGE_SIZE]; /* by the port's low octet: the rule */
 	struct bucket buckets[RULE_COUNT_MAX + 1][BUCKET_COUNT];

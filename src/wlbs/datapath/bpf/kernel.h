@@ -30,7 +30,8 @@ enum { BPF_NOEXIST = 1 };
 enum { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3 };
 enum { TC_ACT_UNSPEC = -1, TC_ACT_SHOT = 2 };
 enum { PACKET_HOST = 0 };
-enum { TCP_LISTEN = 10 };
+enum { AF_INET = 2, AF_INET6 = 10 };
+enum { TCP_TIME_WAIT = 6, TCP_CLOSE = 7, TCP_LISTEN = 10, TCP_NEW_SYN_RECV = 12 };
 #define BPF_F_CURRENT_NETNS (-1LL)
 
 struct xdp_md {
@@ -68,6 +69,61 @@ struct bpf_sock {
 	u32 state;
 };
 
+/*
+ * The kernel's own sockets, as far as we read them: libbpf finds where each member is in the running
+ * kernel (CO-RE), so their order and what is between them mean nothing.
+ */
+#define __from_kernel __attribute__((preserve_access_index))
+
+struct in6_addr {
+	union {
+		u32 u6_addr32[4];
+	} in6_u;
+} __from_kernel;
+
+struct sock_common {
+	u32 skc_daddr;
+	u32 skc_rcv_saddr;
+	u16 skc_dport;
+	u16 skc_num;
+	u16 skc_family;
+	u8 skc_state;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+	u32 skc_tw_rcv_nxt;
+	u32 skc_tw_snd_nxt;
+} __from_kernel;
+
+struct inet_timewait_sock {
+	struct sock_common __tw_common;
+} __from_kernel;
+
+struct tcp_timewait_sock {
+	struct inet_timewait_sock tw_sk;
+} __from_kernel;
+
+struct tcp_request_sock {
+	u32 snt_isn;
+	u32 rcv_nxt;
+} __from_kernel;
+
+struct tcp_sock {
+	u32 snd_una;
+	u32 write_seq;
+	u32 rcv_nxt;
+} __from_kernel;
+
+struct bpf_iter_meta {
+	void *seq;
+	u64 seq_num;
+} __from_kernel;
+
+/* What an iterator over TCP sockets is run with; the socket is NULL at the end. */
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+} __from_kernel;
+
 /* The IPv4 half of the kernel's union. */
 struct bpf_sock_tuple {
 	u32 saddr;
@@ -90,5 +146,9 @@ static struct bpf_sock *(*bpf_skc_lookup_tcp)(void *ctx, struct bpf_sock_tuple *
 static long (*bpf_tcp_check_syncookie)(void *sk, void *ip, u32 ip_size, void *tcp,
 				       u32 tcp_size) = (void *)100;
 static u64 (*bpf_jiffies64)(void) = (void *)118;
+static long (*bpf_seq_write)(void *seq, const void *data, u32 size) = (void *)127;
+static struct tcp_sock *(*bpf_skc_to_tcp_sock)(void *sk) = (void *)137;
+static struct tcp_timewait_sock *(*bpf_skc_to_tcp_timewait_sock)(void *sk) = (void *)138;
+static struct tcp_request_sock *(*bpf_skc_to_tcp_request_sock)(void *sk) = (void *)139;
 
 #endif

@@ -76,11 +76,10 @@ static __always_inline void count(enum reason reason)
 /* The virtual IP of an IPv4 address in network order, or NULL if it is not the cluster's. */
 static __always_inline const struct vip_slot *find_vip(const struct filter_table *table, u32 v4)
 {
-	const u32 mapped = 0xffff0000; /* the octets 0, 0, 0xff, 0xff */
-	u32 at = (v4 ^ mapped) * table->vip_multiplier >> VIP_SLOT_SHIFT;
+	u32 at = (v4 ^ V4_MAPPED) * table->vip_multiplier >> VIP_SLOT_SHIFT;
 	const struct vip_slot *slot = &table->vips[at & (VIP_SLOT_COUNT - 1)];
 
-	if (slot->address[1] != (mapped | (u64)v4 << 32) || slot->address[0])
+	if (slot->address[1] != (V4_MAPPED | (u64)v4 << 32) || slot->address[0])
 		return 0;
 	return slot;
 }

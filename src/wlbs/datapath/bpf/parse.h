@@ -31,6 +31,7 @@
 #define PROTOCOL_UDP 17
 
 #define TCP_SYN 0x02
+#define TCP_RST 0x04
 #define TCP_ACK 0x10
 
 #define ARP_REQUEST 1

@@ -45,7 +45,7 @@ static __always_inline int is_liveness_probe(const struct filter_table *table, s
 	    load16(udp + 2) != swap16(PROBE_PORT))
 		return 0;
 	if (table->dedicated_ip[0] ||
-	    table->dedicated_ip[1] != (0xffff0000 | (u64)packet->destination << 32))
+	    table->dedicated_ip[1] != (V4_MAPPED | (u64)packet->destination << 32))
 		return 0;
 	return !(load16(ip + 6) & MORE_FRAGMENTS) &&
 	       load16(udp + 4) == swap16(UDP_SIZE + PROBE_SIZE) &&

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The programs: the ingress filter and its companion, the egress guard, the lease.
+ * The programs: the ingress filter and its companion, the egress guard, the lease, the census.
  *
- * Knows the hooks and the kernel's return values. Every decision is in ingress.h and egress.h.
+ * Knows the hooks and the kernel's return values. Every decision is in the headers.
  */
+#include "census.h"
 #include "egress.h"
 #include "ingress.h"
 
@@ -89,6 +90,12 @@ int wlbs_lease_live(void *ctx)
 {
 	(void)ctx;
 	return is_lease_live();
+}
+
+SEC("iter/tcp")
+int wlbs_census(struct bpf_iter__tcp *iterator)
+{
+	return take_census(iterator);
 }
 
 char programs_license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every scenario refers only to hosts, batches and moments that it has, in any topology."""
+
+import pytest
+
+from wlbs.scenario.library import SCENARIOS, with_topology
+from wlbs.scenario.steps import (
+    BeginAttempts,
+    CloseConnections,
+    EndAttempts,
+    Leak,
+    OpenConnections,
+    Scenario,
+    SendFlows,
+)
+from wlbs.scenario.topology import Topology
+
+LABEL_FIELDS = {"after", "then", "until"}
+HOST_FIELDS = {"host", "sender", "receiver", "aimed_at", "lost_host"}
+
+EVERYWHERE = [
+    with_topology(scenario, topology)
+    for scenario in SCENARIOS.values()
+    for topology in (Topology(2, 2), Topology(3, 2), Topology(5, 3))
+]
+
+
+def strangers(scenario: Scenario) -> set[str]:
+    """Return the names in a scenario that stand for nothing."""
+    nodes = {node.name for node in scenario.topology.nodes}
+    labels = {getattr(step, "label", "") for step in scenario.steps} | {""}
+    opened = {
+        step.batch
+        for step in scenario.steps
+        if isinstance(step, SendFlows | OpenConnections | BeginAttempts)
+    }
+    found = set()
+    for part in (*scenario.steps, *scenario.expects):
+        for name in getattr(part, "__dataclass_fields__", ()):
+            value = getattr(part, name)
+            is_strange = (
+                (name in LABEL_FIELDS and value not in labels)
+                or (name in HOST_FIELDS and value not in {None, *nodes})
+                or (name == "batch" and value not in opened)
+            )
+            if is_strange:
+                found.add(value)
+    return found
+
+
+@pytest.mark.parametrize(
+    "scenario", EVERYWHERE, ids=lambda each: f"{each.name}-{each.topology.host_count}"
+)
+def test_a_scenario_speaks_only_of_what_it_has(scenario: Scenario) -> None:
+    assert strangers(scenario) == set()
+    assert scenario.expects
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda each: each.name)
+def test_attempts_that_begin_also_end(scenario: Scenario) -> None:
+    begun = [step.batch for step in scenario.steps if isinstance(step, BeginAttempts)]
+    assert begun == [step.batch for step in scenario.steps if isinstance(step, EndAttempts)]
+
+
+def test_a_name_that_stands_for_nothing_is_told() -> None:
+    small = Scenario("try", "", Topology(1, 2), (Leak("h9"), CloseConnections("none")), ())
+    assert strangers(small) == {"h9", "none"}
+
+
+def test_every_scenario_is_found_by_its_name() -> None:
+    assert all(name == scenario.name for name, scenario in SCENARIOS.items())
+
+
+def test_parts_are_played_by_who_is_there() -> None:
+    assert Leak("h1") in with_topology(SCENARIOS["serve"], Topology(1, 2)).steps
+    assert Leak("h2") in with_topology(SCENARIOS["serve"], Topology(2, 2)).steps
+
+
+def test_a_stranger_has_no_other_topology() -> None:
+    with pytest.raises(KeyError):
+        with_topology(Scenario("try", "", Topology(), (), ()), Topology())
