@@ -107,11 +107,7 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
             is_everywhere=True,
         ),
         Sabotage(
-            "flag-off",
-            "no host knows which buckets changed hands",
-            "rolling",
-            Parts(table=_unmarked),
-            is_everywhere=True,
+            "flag-off", "h2 has no flags on its buckets", "leave-join", Parts(table=_unmarked)
         ),
         Sabotage("lease-off", "the lease of h2 never runs out", "stall", Parts(lease=_for_ever)),
     )
