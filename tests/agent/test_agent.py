@@ -276,7 +276,7 @@ def test_its_journal_repeats_itself(site: Site) -> None:
         assert site.wlbs("replay", str(journal)).returncode == 0
         lines = journal.read_text().splitlines(keepends=True)
         changed = site.folder / "changed"
-        changed.write_text("".join(line.replace("draining", "stopped") for line in lines))
+        changed.write_text("".join(line.replace("DRAINING", "STOPPED") for line in lines))
         other = site.wlbs("replay", str(changed), "--json")
         assert (other.returncode, json.loads(other.stdout)["same"]) == (1, False)
     finally:

@@ -49,7 +49,7 @@ Write = Callable[[str], Path]
 
 @pytest.fixture
 def good() -> str:
-    """Return a configuration without problems that uses every key."""
+    """Return a configuration without problems."""
     return GOOD
 
 

@@ -14,7 +14,7 @@ from wlbs.config.example import example
 from wlbs.config.load import HostSettings, load
 from wlbs.core.address import IpAddress
 from wlbs.core.buckets import HashKey
-from wlbs.core.cluster import Cluster, Host, Mode, TcHook, XdpMode
+from wlbs.core.cluster import TIMINGS, Cluster, Host, Mode, TcHook, XdpMode
 from wlbs.core.rules import Affinity, FilteringMode, HostIndex, PortRule, Protocol
 
 Write = Callable[[str], Path]
@@ -25,6 +25,9 @@ KEY = HashKey(
         digest_size=16,
     ).digest()
 )
+HEARTBEAT_KEY = hashlib.blake2b(
+    bytes.fromhex("00112233445566778899aabbccddeeff"), person=b"wlbs heartbeats", digest_size=32
+).digest()
 
 
 def refusals(path: Path) -> tuple[Problem, ...]:
@@ -56,6 +59,8 @@ def test_every_key_arrives_in_the_cores_values(write: Write, good: str) -> None:
             ),
         ),
         key=KEY,
+        heartbeat_key=HEARTBEAT_KEY,
+        timing=TIMINGS["default"],
     )
     assert configuration.settings == {
         h1: HostSettings("eth0", XdpMode.NATIVE, TcHook.AUTO),
@@ -68,6 +73,12 @@ def test_the_clusters_choices_hold_for_hosts_that_make_none(write: Write, good: 
     chosen = good.replace('interface = "eth0"', 'interface = "eth0"\nxdp = "generic"\ntc = "tcx"')
     configuration = load(write(chosen))
     assert configuration.settings[HostIndex(0)] == HostSettings("eth0", XdpMode.GENERIC, TcHook.TCX)
+
+
+@pytest.mark.parametrize("name", TIMINGS)
+def test_the_timing_is_chosen_by_its_name(write: Write, good: str, name: str) -> None:
+    chosen = good.replace('interface = "eth0"', f'interface = "eth0"\ntiming = "{name}"')
+    assert load(write(chosen)).cluster.timing == TIMINGS[name]
 
 
 def test_the_order_of_hosts_in_the_file_carries_no_meaning(write: Write, good: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 
 from wlbs.agent.journal import Journal
 from wlbs.agent.logs import Log, words
@@ -58,6 +58,8 @@ FRAMES_PER_TURN: Final = 128
 """Heartbeats read before the timer gets its turn: two from each of 64 hosts."""
 
 _NS_PER_S: Final = 1_000_000_000
+
+_Done = TypeVar("_Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,10 @@ class Driver:
 
     def respond(self, request: Request) -> Answer:
         """Answer a request from the control socket."""
+        answer = self._or_end(lambda: self._answer(request))
+        return answer or Refused("this agent failed and ends; its log says why")
+
+    def _answer(self, request: Request) -> Answer:
         match request:
             case Query():
                 return self._done("")
@@ -142,7 +148,7 @@ class Driver:
                 assert_never(request)
 
     def _command(self, event: Event, said: str) -> Answer:
-        effects = self._take_or_end(event)
+        effects = self._take(event)
         for effect in effects:
             if isinstance(effect, Refuse):
                 return Refused(effect.because)
@@ -246,13 +252,16 @@ class Driver:
             loop.call_later(self._drain_timeout_s, self._leave)
             self._take_or_end(DrainstopRequested())
 
-    def _take_or_end(self, event: Event) -> tuple[Effect, ...]:
-        """Take an event; if an effect fails, end the agent: half a change must not serve on."""
+    def _take_or_end(self, event: Event) -> None:
+        self._or_end(lambda: self._take(event))
+
+    def _or_end(self, act: Callable[[], _Done]) -> _Done | None:
+        """Act; if an effect fails, end the agent: half a change must not serve on."""
         try:
-            return self._take(event)
+            return act()
         except Exception as error:  # noqa: BLE001 - the last resort: stop, undo, and say why
             self._end(error)
-            return (Refuse(f"this agent failed and ends: {error}"),)
+            return None
 
     def _end(self, error: Exception | None) -> None:
         assert self._ended is not None, "only `run` arms what leads here"

@@ -19,6 +19,9 @@ from wlbs.lab.wait import wait_until
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.steps import Deed, Do
 
+DRAIN_S_MAX: Final = 60
+"""How long the command waits that asked for a drainstop; scenarios wait less."""
+
 END_S_MAX: Final = 30.0
 """An agent that is told to end drains first; its own limit is shorter than this."""
 
@@ -48,7 +51,7 @@ class Deeds:
             case Deed.START | Deed.STOP:
                 run(self._command(do.host, do.deed.value))
             case Deed.DRAINSTOP:
-                self._begin_command(do.host, do.deed.value)
+                self._begin_command(do.host, do.deed.value, "--wait", str(DRAIN_S_MAX))
             case _:
                 assert_never(do.deed)
 
@@ -91,11 +94,11 @@ class Deeds:
         words = (sys.executable, "-m", "wlbs", word, "--instance", self._names.instance(host))
         return inside(self._names.namespace(host), *words)
 
-    def _begin_command(self, host: str, word: str) -> None:
+    def _begin_command(self, host: str, word: str, *options: str) -> None:
         log = self._names.state / f"{word}-{host}.log"
         with log.open("wb") as output:
             self._commands[host] = subprocess.Popen(
-                self._command(host, word),
+                (*self._command(host, word), *options),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -14,12 +14,15 @@ from wlbs.core.address import BROADCAST, Mac
 EXPERIMENTAL: Final = 0x88B5
 """An ethertype for local experiments (IEEE 802, 9.2.4): nobody answers it."""
 
-PAYLOAD: Final = b"wlbs lab: a frame with a source that is not its sender's".ljust(64, b"\0")
+PAYLOAD: Final = b"wlbs lab: a frame with a source that is not its sender's"
+SIZE_MIN: Final = 64
+"""Switches may drop what is shorter (IEEE 802.3, 3.2.7), with four octets of checksum left out."""
 
 
-def send(interface: str, source: Mac) -> None:
+def send(interface: str, source: Mac, payload: bytes = PAYLOAD) -> None:
     """Send one frame."""
-    frame = BROADCAST.octets + source.octets + EXPERIMENTAL.to_bytes(2, "big") + PAYLOAD
+    header = BROADCAST.octets + source.octets + EXPERIMENTAL.to_bytes(2, "big")
+    frame = (header + payload).ljust(SIZE_MIN, b"\0")
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
         raw.bind((interface, 0))
         raw.send(frame)

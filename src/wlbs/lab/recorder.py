@@ -11,22 +11,27 @@ import signal
 import subprocess
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.pcap import read_capture
 from wlbs.lab.command import inside, run
-from wlbs.lab.names import BRIDGE, LabNames
+from wlbs.lab.leak import send
+from wlbs.lab.names import BRIDGE, NODE_INTERFACE, LabNames
 from wlbs.lab.wait import wait_until
+from wlbs.linux import namespace
 from wlbs.scenario.evidence import BridgeEntry, Direction, NeighbourEntry, SeenFrame
 from wlbs.scenario.topology import SWITCH, Topology
 
 SNAP_SIZE: Final = 128
 """Ethernet, IPv4 and TCP headers with all options are 134 bytes at most; ours stay below 80."""
 
-QUIET_S: Final = 0.3
-"""A capture is read to its end when its file has not grown for so long."""
+LAST_WORDS: Final = b"wlbs lab: the last frame of a recording"
+
+TAIL_SIZE: Final = 1 << 16
+"""Where the last frame is looked for: heartbeats behind it fill this in half a minute."""
 
 _STAMPED: Final = re.compile(r"^\[([^\]]+)\] (.*)$")
 _LOST: Final = re.compile(r"(\d+) packets? dropped")
@@ -39,6 +44,12 @@ def switch_table(names: LabNames) -> tuple[tuple[Mac, str], ...]:
     words = inside(names.namespace(SWITCH), "bridge", "fdb", "show", "br", BRIDGE)
     entries = [_MAC.match(line) for line in run(words).splitlines() if "permanent" not in line]
     return tuple((Mac.parse(entry[1]), entry[2]) for entry in entries if entry)
+
+
+def _is_complete(capture: Path) -> bool:
+    with capture.open("rb") as file:
+        file.seek(max(0, capture.stat().st_size - TAIL_SIZE))
+        return LAST_WORDS in file.read()
 
 
 class Recorder:
@@ -68,18 +79,17 @@ class Recorder:
                 self._wait_listening(self._path(node.name, direction, "log"))
 
     def stop(self) -> None:
-        """Let the captures catch up, then end every recorder."""
-        captures = sorted(self._folder.glob("*.pcap"))
-        size, since = -1, time.monotonic()
+        """Let the captures catch up, then end every recorder.
 
-        def quiet() -> bool:
-            nonlocal size, since
-            grown = sum(path.stat().st_size for path in captures)
-            if grown != size:
-                size, since = grown, time.monotonic()
-            return time.monotonic() - since > QUIET_S
-
-        wait_until(quiet, "the captures to come to rest")
+        Every node sends one last frame: a capture that has it has all that came before.
+        """
+        for node in self._topology.nodes:
+            with namespace.entered(self._names.namespace(node.name)):
+                send(NODE_INTERFACE, node.mac, LAST_WORDS)
+        for node in self._topology.nodes:
+            for direction in Direction:
+                path = self._path(node.name, direction, "pcap")
+                wait_until(partial(_is_complete, path), f"capture {path.stem} to catch up")
         self.end()
         for log in sorted(self._folder.glob("*.log")):
             self.lost_count += sum(int(count) for count in _LOST.findall(log.read_text()))

@@ -174,6 +174,7 @@ class LabWorld:
         holdings = [each for host in hosts for each in read_holdings(self._names, host, rule_count)]
         self._note_nonces()
         self._there.report()
+        self.heal()
         self._recorder.stop()
         return Evidence(
             attempts=tuple(self._there.attempts),
@@ -198,11 +199,14 @@ class LabWorld:
         return self._clients
 
     def _is_shared_out(self) -> bool:
-        """Tell whether the hosts hold every bucket among them, each once."""
+        """Tell whether the hosts hold every bucket among them, each once, and each host some."""
         rule_count = len(self.cluster.rules)
         held_by_any, held_count = [0] * (rule_count + 1), 0
         for host in self._topology.hosts:
-            for each in read_holdings(self._names, host.name, rule_count):
+            holdings = read_holdings(self._names, host.name, rule_count)
+            if not any(each.owned for each in holdings):
+                return False
+            for each in holdings:
                 held_by_any[each.rule] |= each.owned
                 held_count += each.owned.bit_count()
         bucket_count = BUCKET_COUNT * (rule_count + 1)

@@ -30,11 +30,15 @@ Pair = tuple[str, int, int, SocketFacts | None]
 WAIT_S: Final = 5.0
 VIP, CLIENT = "10.0.0.1", "10.0.0.99"
 CLIENT_MAC: Final = Mac.parse("02:00:00:00:00:99")
-OWN_PORT, COOKIE_PORT, DUAL_PORT, CONNECTING_PORT, NO_PORT = 80, 81, 82, 90, 99
+OWN_PORT, COOKIE_PORT, DUAL_PORT, MULTIPATH_PORT, CONNECTING_PORT, NO_PORT = 80, 81, 82, 83, 90, 99
+PORTS: Final = (OWN_PORT, DUAL_PORT, MULTIPATH_PORT)
+"""Listeners of IPv4, of both families, and of Multipath TCP, which Go programs open unasked."""
 ISN: Final = 0xFFFFFF00
 """The clients' own first number: what they send wraps."""
 CIRCLE: Final = 1 << 32
 
+IPPROTO_MPTCP: Final = 262
+"""Python has no name for it before 3.12 (include/uapi/linux/in.h)."""
 SIOCOUTQ: Final = 0x5411
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 RECEIVE_QUEUE, SEND_QUEUE = 1, 2
@@ -111,6 +115,7 @@ class Stage:
                         ("", DUAL_PORT), family=socket.AF_INET6, dualstack_ipv6=True
                     )
                 ),
+                MULTIPATH_PORT: undo.enter_context(multipath_listener()),
             }
             for listener in self.listeners.values():
                 listener.settimeout(WAIT_S)
@@ -143,14 +148,21 @@ class Stage:
         return self._open.enter_context(own)
 
 
+def multipath_listener() -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
+    listener.bind((VIP, MULTIPATH_PORT))
+    listener.listen()
+    return listener
+
+
 def unanswered(stage: Stage) -> None:
-    for port in (OWN_PORT, COOKIE_PORT, DUAL_PORT):
+    for port in (*PORTS, COOKIE_PORT):
         stage.note("listener", stage.peer(port), Listener())
     stage.note("nothing", stage.peer(NO_PORT), None)
 
 
 def half_open(stage: Stage) -> None:
-    for port in (OWN_PORT, DUAL_PORT):
+    for port in PORTS:
         peer = stage.peer(port)
         peer.begin()
         stage.note("half open", peer, HalfOpen(peer.server_isn, peer.next))
@@ -165,7 +177,7 @@ def cookie(stage: Stage) -> None:
 
 
 def established(stage: Stage) -> None:
-    for port in (OWN_PORT, DUAL_PORT):
+    for port in PORTS:
         peer, own = stage.accepted(port)
         stage.note("established", peer, connection(peer, 1, 1))
         compare(stage, own)
@@ -216,7 +228,7 @@ def closed_by_us(stage: Stage) -> None:
     wait(lambda: own.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b"\x05")
     own.close()
     stage.note("FIN_WAIT2, only remembered", peer, TimeWait(peer.after(2), peer.next))
-    for port in (OWN_PORT, DUAL_PORT):
+    for port in PORTS:
         peer, own = stage.accepted(port)
         own.close()
         peer.send("FA", 2)

@@ -21,6 +21,48 @@ struct expectation {
 	u32 rcv_nxt;
 };
 
+#define read_kernel(out, from) bpf_probe_read_kernel(out, sizeof(*(out)), from)
+
+/*
+ * Where a socket is, as a number. The kernel's own casts know half-open and TIME_WAIT sockets by the
+ * protocol they were made for, and refuse those of Multipath TCP, which Go programs listen with
+ * unasked. So these are read by address, and the verifier gives no address but this way.
+ */
+static __always_inline void *address_of(struct bpf_sock *sk)
+{
+	struct bpf_sock *held = sk;
+	void *address = 0;
+
+	read_kernel(&address, &held);
+	return address;
+}
+
+static __always_inline int expect_half_open(struct bpf_sock *sk, struct expectation *out)
+{
+	const struct tcp_request_sock *half_open = address_of(sk);
+	u32 isn;
+
+	if (read_kernel(&isn, &half_open->snt_isn) ||
+	    read_kernel(&out->rcv_nxt, &half_open->rcv_nxt))
+		return 0;
+	out->first = isn + 1;
+	out->span = 0;
+	return 1;
+}
+
+static __always_inline int expect_time_wait(struct bpf_sock *sk, struct expectation *out)
+{
+	const struct sock_common *time_wait = address_of(sk);
+	u32 snd_nxt;
+
+	if (read_kernel(&snd_nxt, &time_wait->skc_tw_snd_nxt) ||
+	    read_kernel(&out->rcv_nxt, &time_wait->skc_tw_rcv_nxt))
+		return 0;
+	out->first = snd_nxt - CLAIM_WINDOW;
+	out->span = CLAIM_WINDOW;
+	return 1;
+}
+
 static __always_inline int expect_connection(struct bpf_sock *sk, struct expectation *out)
 {
 	const struct tcp_sock *connection = bpf_skc_to_tcp_sock(sk);
@@ -36,28 +78,14 @@ static __always_inline int expect_connection(struct bpf_sock *sk, struct expecta
 
 static __always_inline int expect(struct bpf_sock *sk, struct expectation *out)
 {
-	const struct tcp_request_sock *half_open;
-	const struct tcp_timewait_sock *time_wait;
-
-	if (sk->state == TCP_NEW_SYN_RECV) {
-		half_open = bpf_skc_to_tcp_request_sock(sk);
-		if (!half_open)
-			return 0;
-		out->first = half_open->snt_isn + 1;
-		out->span = 0;
-		out->rcv_nxt = half_open->rcv_nxt;
-		return 1;
+	switch (sk->state) {
+	case TCP_NEW_SYN_RECV:
+		return expect_half_open(sk, out);
+	case TCP_TIME_WAIT:
+		return expect_time_wait(sk, out);
+	default:
+		return expect_connection(sk, out);
 	}
-	if (sk->state == TCP_TIME_WAIT) {
-		time_wait = bpf_skc_to_tcp_timewait_sock(sk);
-		if (!time_wait)
-			return 0;
-		out->first = time_wait->tw_sk.__tw_common.skc_tw_snd_nxt - CLAIM_WINDOW;
-		out->span = CLAIM_WINDOW;
-		out->rcv_nxt = time_wait->tw_sk.__tw_common.skc_tw_rcv_nxt;
-		return 1;
-	}
-	return expect_connection(sk, out);
 }
 
 static __always_inline int fits_socket(struct bpf_sock *sk, const u8 *tcp)
@@ -65,7 +93,7 @@ static __always_inline int fits_socket(struct bpf_sock *sk, const u8 *tcp)
 	u32 sequence = __builtin_bswap32(load32(tcp + 4));
 	u32 acknowledgement = __builtin_bswap32(load32(tcp + 8));
 	u8 flags = tcp[13];
-	struct expectation expected;
+	struct expectation expected = {};
 
 	if (!expect(sk, &expected))
 		return 0;

@@ -94,14 +94,6 @@ struct sock_common {
 	u32 skc_tw_snd_nxt;
 } __from_kernel;
 
-struct inet_timewait_sock {
-	struct sock_common __tw_common;
-} __from_kernel;
-
-struct tcp_timewait_sock {
-	struct inet_timewait_sock tw_sk;
-} __from_kernel;
-
 struct tcp_request_sock {
 	u32 snt_isn;
 	u32 rcv_nxt;
@@ -145,10 +137,9 @@ static struct bpf_sock *(*bpf_skc_lookup_tcp)(void *ctx, struct bpf_sock_tuple *
 					      u64 netns, u64 flags) = (void *)99;
 static long (*bpf_tcp_check_syncookie)(void *sk, void *ip, u32 ip_size, void *tcp,
 				       u32 tcp_size) = (void *)100;
+static long (*bpf_probe_read_kernel)(void *out, u32 size, const void *from) = (void *)113;
 static u64 (*bpf_jiffies64)(void) = (void *)118;
 static long (*bpf_seq_write)(void *seq, const void *data, u32 size) = (void *)127;
 static struct tcp_sock *(*bpf_skc_to_tcp_sock)(void *sk) = (void *)137;
-static struct tcp_timewait_sock *(*bpf_skc_to_tcp_timewait_sock)(void *sk) = (void *)138;
-static struct tcp_request_sock *(*bpf_skc_to_tcp_request_sock)(void *sk) = (void *)139;
 
 #endif
