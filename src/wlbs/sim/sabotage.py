@@ -102,7 +102,7 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
         Sabotage(
             "ack-check-off",
             "no host looks at sequence numbers before it claims a segment",
-            "rolling",
+            "handover-races",
             Parts(claim=_without_numbers),
             is_everywhere=True,
         ),
