@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from wlbs.scenario.report import Report
 from wlbs.scenario.run import run
 from wlbs.scenario.steps import Scenario, Step
-from wlbs.sim.sabotage import Sabotage
 from wlbs.sim.schedule import NS_PER_S
-from wlbs.sim.world import Options, SimWorld
+from wlbs.sim.world import SOUND_AND_QUIET, Options, SimWorld
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +31,10 @@ class History:
 def run_in_sim(
     scenario: Scenario,
     seed: int,
-    sabotage: Sabotage | None = None,
-    *,
-    is_traced: bool = False,
+    options: Options = SOUND_AND_QUIET,
     on_step: Callable[[Step], None] = lambda _: None,
 ) -> History:
     """Run a scenario and return what held, the watched guarantees included."""
-    options = Options(is_traced=is_traced)
-    if sabotage is not None:
-        options = replace(options, parts=sabotage.parts_of)
     world = SimWorld(seed, options)
     report = run(scenario, world, seed, on_step)
     figures = {**report.figures, "simulated_s": round(world.schedule.now / NS_PER_S, 3)}

@@ -5,7 +5,6 @@ The names are the lab's where both break the same thing. Knows parts; no product
 for any of this.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,7 +16,6 @@ from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Reason
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import Buckets, FilterTable
-from wlbs.scenario.topology import Topology
 from wlbs.sim.parts import SOUND, Parts
 
 VICTIM: Final = "h2"
@@ -35,12 +33,9 @@ class Sabotage:
     is_everywhere: bool = False
     """Whether every host has the fault, or `VICTIM` alone."""
 
-    def parts_of(self, topology: Topology) -> Mapping[str, Parts]:
-        """Return the parts of every host."""
-        return {
-            host.name: self.parts if self.is_everywhere or host.name == VICTIM else SOUND
-            for host in topology.hosts
-        }
+    def parts_of(self, host: str) -> Parts:
+        """Return the parts of a host."""
+        return self.parts if self.is_everywhere or host == VICTIM else SOUND
 
 
 def _unguarded(table: FilterTable, data: bytes) -> Verdict:

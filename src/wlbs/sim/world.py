@@ -5,7 +5,7 @@ Knows how each step is carried out and where each kind of evidence lies. Judges 
 waits for, it sees in the kernels of the hosts, as the lab does.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -37,6 +37,7 @@ from wlbs.sim.link import ORDINARY, Quality
 from wlbs.sim.parts import SOUND, Parts
 from wlbs.sim.prng import Prng
 from wlbs.sim.recorder import Recorder
+from wlbs.sim.sabotage import Sabotage
 from wlbs.sim.schedule import NS_PER_MS, NS_PER_S, Schedule
 from wlbs.sim.segment import Segment, new_segment
 from wlbs.sim.station import Station
@@ -67,9 +68,12 @@ START_SKEW_NS_MAX: Final = 100 * NS_PER_MS
 class Options:
     """What a run of the world is given beside its scenario."""
 
+    sabotage: Sabotage | None = None
     quality: Quality = ORDINARY
-    parts: Callable[[Topology], Mapping[str, Parts]] = lambda _: {}
     is_traced: bool = False
+
+
+SOUND_AND_QUIET: Final = Options()
 
 
 class SimWorld:
@@ -77,7 +81,7 @@ class SimWorld:
 
     name = "sim"
 
-    def __init__(self, seed: int, options: Options) -> None:
+    def __init__(self, seed: int, options: Options = SOUND_AND_QUIET) -> None:
         """Be empty: `begin` builds."""
         self.schedule = Schedule()
         self.recorder = Recorder(self.schedule)
@@ -115,9 +119,10 @@ class SimWorld:
         watch = Watch(self._see, self.recorder.learn)
         quality = self._options.quality
         self._segment = new_segment(self.schedule, self._seed, quality, topology.vmac, watch)
-        parts = self._options.parts(topology)
+        sabotage = self._options.sabotage
         for node in topology.hosts:
-            self._hosts[node.name] = self._new_host(node, parts.get(node.name, SOUND))
+            parts = sabotage.parts_of(node.name) if sabotage else SOUND
+            self._hosts[node.name] = self._new_host(node, parts)
         clients = {node.name: self._new_client(node) for node in topology.clients}
         self._workload = Workload(self.schedule, clients, topology.vip)
         checked = [each for each in self._hosts.values() if each.cluster == self._cluster]

@@ -17,6 +17,7 @@ from wlbs.scenario.steps import Scenario
 from wlbs.scenario.topology import CLIENT_COUNT_MAX, HOST_COUNT_MAX
 from wlbs.sim.run import History, run_in_sim
 from wlbs.sim.sabotage import SABOTAGES
+from wlbs.sim.world import Options
 
 CAUGHT_IN: Final = {each.name: each.caught_in for each in SABOTAGES.values()}
 
@@ -49,7 +50,7 @@ def run_command(
 
     def start(scenario: Scenario, seed: int, sabotage: str | None) -> Report:
         broken = SABOTAGES[sabotage] if sabotage else None
-        history = run_in_sim(scenario, seed, broken, is_traced=trace)
+        history = run_in_sim(scenario, seed, Options(broken, is_traced=trace))
         for line in history.trace:
             click.echo(line, err=True)
         if pcap is not None:
