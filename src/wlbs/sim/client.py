@@ -78,8 +78,11 @@ class Asking:
 class Lasting:
     """One long-lived connection that transfers something again and again."""
 
-    def __init__(self, schedule: Schedule, flow: PlannedFlow) -> None:
-        """Know the flow; the connection is about to be opened."""
+    def __init__(self, schedule: Schedule, flow: PlannedFlow, phase_ns: int) -> None:
+        """Know the flow; the connection is about to be opened.
+
+        The second question comes after ``phase_ns``, so that those of many do not come at once.
+        """
         self.flow = flow
         self.answered_by: str | None = None
         self.error = ""
@@ -88,6 +91,7 @@ class Lasting:
         self._opened_ns = int(schedule.now)
         self._transfer_count = 0
         self._last_transfer_ns = int(schedule.now)
+        self._phase_ns = phase_ns
         self._patience: Plan | None = None
 
     @property
@@ -110,12 +114,13 @@ class Lasting:
         self._ask(socket)
 
     def received(self, socket: Socket, data: bytes) -> None:
-        """Count a transfer and plan the next."""
+        """Count a transfer and plan the next; the second falls into this connection's phase."""
         self.answered_by = host_of(data)
+        wait_ns = TRANSFER_INTERVAL_NS if self._transfer_count else self._phase_ns
         self._transfer_count += 1
         self._last_transfer_ns = int(self._schedule.now)
         self._stop_waiting()
-        self._schedule.after(TRANSFER_INTERVAL_NS, lambda: self._ask(socket))
+        self._schedule.after(wait_ns, lambda: self._ask(socket))
 
     def peer_closed(self, socket: Socket) -> None:
         """Count as broken: the service had no reason to close."""
@@ -175,6 +180,7 @@ class Client:
         """Live at a station."""
         self._schedule = schedule
         self._station = station
+        self._phases = prng
         self._stack = TcpStack(
             schedule, prng, lambda segment: station.send_packet(segment.path.peer, tcp(segment))
         )
@@ -197,7 +203,7 @@ class Client:
 
     def open(self, vip: IpAddress, flow: PlannedFlow) -> Lasting:
         """Open a long-lived connection."""
-        lasting = Lasting(self._schedule, flow)
+        lasting = Lasting(self._schedule, flow, self._phases.between(1, TRANSFER_INTERVAL_NS))
         lasting.expect(self._stack.connect(_path(vip, flow), lasting), PATIENCE_NS)
         return lasting
 

@@ -52,8 +52,8 @@ def handover_races(topology: Topology) -> Scenario:
             Do(Deed.START, victim),
             Wait(FLAGS_S),
         ),
-        # Not `NEVER_TWO_OWNERS`: until it gives up, the old holder's stack sends its SYN-ACKs again.
-        # A client that has met the next holder by then shrugs them off, and none may notice more.
+        # Not `NEVER_TWO_OWNERS`: until it gives up, the old holder's stack sends its SYN-ACKs
+        # again. A client that has met the next holder shrugs them off; more it may not notice.
         expects=(
             Holds.CAPTURES_COMPLETE,
             Holds.VMAC_UNLEARNED,
