@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may answer a connection, and when: judged on the segments that switch ports saw."""
 
+from dataclasses import replace
+
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
@@ -9,7 +11,7 @@ from wlbs.scenario.expectations import Expects, Holds, LeaseMargin, TakenOver
 from wlbs.scenario.judge import figures_of, judge
 from wlbs.scenario.judging.observed import Observed
 from wlbs.scenario.report import Expectation
-from wlbs.scenario.steps import BeginAttempts, Scenario
+from wlbs.scenario.steps import BeginAttempts, Deed, Do, Scenario
 from wlbs.scenario.topology import Node, Topology
 
 TOPOLOGY = Topology(2, 1)
@@ -164,6 +166,23 @@ def test_a_gap_that_is_too_long_is_caught() -> None:
     judged, figure = gap(*attempts, frames=(*RETRIED, *LATE))
     assert not judged.held
     assert figure == 750
+
+
+def test_until_the_deed_takes_effect_attempts_may_succeed() -> None:
+    early = (client(1.01, "S", port=5009), host(1.011, H2, "SA", port=5009))
+    attempts = (attempt(1.01, 5009, "h2"), attempt(1.1, 5001, "h1"), attempt(1.25, 5002, "h1"))
+    _, figure = gap(*attempts, frames=(*early, *RETRIED, *DIRECT))
+    assert figure == 250
+
+
+def test_connections_of_a_host_that_an_operator_stopped_are_cut() -> None:
+    frames = (*OPENED, heard(3.9, H1, H2), host(4.0, H2, "R"))
+    for label_s, held in ((3.0, True), (5.0, False)):
+        evidence = Evidence(frames=frames, moments=(Moment("left", label_s),))
+        steps = (Do(Deed.STOP, "h1", "left"),)
+        script = replace(scenario(Holds.NEVER_TWO_OWNERS), steps=steps)
+        (judged,) = judge(Observed(script, evidence))
+        assert judged.held is held
 
 
 def test_a_gap_in_which_nothing_failed_has_not_been_seen() -> None:

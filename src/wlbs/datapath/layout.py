@@ -7,7 +7,8 @@ maps or what the fields mean. A test compares every offset with the object's BTF
 Rules are found at a cost that does not depend on their number. A port's high octet names a page,
 its low octet the rule on that page; equal pages are kept once. Only a page in which a rule begins
 or ends holds more than one rule. Thirty-two rules have 64 such ends, each seen by at most two
-different pages (TCP's and UDP's), and 33 pages hold one rule throughout: 161 are enough.
+different pages (TCP's and UDP's), and 33 pages hold one rule throughout: 161 are enough, so that
+an octet can name each page and the filter needs no check of its number.
 """
 
 import struct
@@ -30,7 +31,7 @@ from wlbs.core.table import NOBODY, VIP_COUNT_MAX, Buckets, FilterTable, Vip
 HOST_COUNT_MAX: Final = 64
 VIP_SLOT_COUNT: Final = 256
 VIP_SLOT_SHIFT: Final = 24
-PORT_PAGE_COUNT: Final = 192
+PORT_PAGE_COUNT: Final = 256
 PORT_PAGE_SIZE: Final = 256
 
 HEAD: Final = struct.Struct("<QQQ16s4QIHB?16sQ")
@@ -47,7 +48,7 @@ COUNTER: Final = struct.Struct("<Q")
 STATION_MACS_SIZE: Final = 8 * HOST_COUNT_MAX
 RULE_COUNT_SIZE: Final = 1
 RESERVED_TAIL_SIZE: Final = 3
-PORT_PAGES_SIZE: Final = 2 * VIP_COUNT_MAX * 2 * PORT_PAGE_SIZE
+PORT_PAGES_SIZE: Final = VIP_COUNT_MAX * 2 * PORT_PAGE_SIZE
 PAGES_SIZE: Final = PORT_PAGE_COUNT * PORT_PAGE_SIZE
 BUCKETS_SIZE: Final = 2 * BUCKET_COUNT
 
@@ -103,9 +104,7 @@ def encode(table: FilterTable) -> bytes:
             _rule_slots(table.rules),
             bytes((len(table.rules),)),
             bytes(RESERVED_TAIL_SIZE),
-            struct.pack(f"<{len(ports.port_pages)}H", *ports.port_pages).ljust(
-                PORT_PAGES_SIZE, b"\0"
-            ),
+            bytes(ports.port_pages).ljust(PORT_PAGES_SIZE, b"\0"),
             b"".join(ports.pages).ljust(PAGES_SIZE, bytes((DEFAULT_RULE,))),
             _bucket_slots(table),
         )

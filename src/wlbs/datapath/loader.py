@@ -61,7 +61,7 @@ class Datapath:
         try:
             staged.mkdir(parents=True, mode=0o700)
             for name, descriptor in (*loaded.programs(), *loaded.maps()):
-                libbpf.pin(descriptor, staged / name)
+                libbpf.pin(descriptor, staged / _pin_name(name))
             _name_load(staged / "lease")
             attachment.detach_all(pins)
             shutil.rmtree(pins, ignore_errors=True)
@@ -198,6 +198,9 @@ def _name_load(pinned_lease: Path) -> None:
         lease.write_boot_nonce(descriptor, calendar_ns())
     finally:
         os.close(descriptor)
+def _pin_name(name: str) -> str:
+    # A variable's map is named after its section, .bss.lease; the BPF file system refuses dots.
+    return name.rpartition(".")[2]
 
 
 def _staged(pins: Path) -> Path:

@@ -56,7 +56,7 @@ enum reason {
 #define VIP_SLOT_SHIFT 24 /* the slot is the top eight bits of a 32-bit product */
 #define BUCKET_COUNT 4096
 #define BUCKET_SHIFT 52 /* the bucket is the top twelve bits of a 64-bit hash */
-#define PORT_PAGE_COUNT 192 /* layout.py proves that 161 are enough */
+#define PORT_PAGE_COUNT 256 /* what an octet can name; layout.py proves that 161 are enough */
 #define PORT_PAGE_SIZE 256
 #define NOBODY 0xff
 
@@ -106,7 +106,7 @@ struct filter_table {
 	struct rule_slot rules[RULE_COUNT_MAX + 1];
 	u8 rule_count; /* without the default rule */
 	u8 reserved_tail[3];
-	u16 port_pages[VIP_COUNT_MAX][2][PORT_PAGE_SIZE]; /* by VIP, TCP or UDP, port's high octet */
+	u8 port_pages[VIP_COUNT_MAX][2][PORT_PAGE_SIZE]; /* by VIP, TCP or UDP, port's high octet */
 	u8 pages[PORT_PAGE_COUNT][PORT_PAGE_SIZE]; /* by the port's low octet: the rule */
 	struct bucket buckets[RULE_COUNT_MAX + 1][BUCKET_COUNT];
 };
@@ -117,7 +117,7 @@ _Static_assert(sizeof(struct bucket) == 2, "no padding in a bucket");
 _Static_assert(__builtin_offsetof(struct filter_table, station_macs) == 104, "no padding before");
 _Static_assert(sizeof(struct filter_table) ==
 		       104 + 8 * HOST_COUNT_MAX + 24 * VIP_SLOT_COUNT + 4 * (RULE_COUNT_MAX + 1) +
-			       4 + 2 * VIP_COUNT_MAX * 2 * PORT_PAGE_SIZE +
+			       4 + VIP_COUNT_MAX * 2 * PORT_PAGE_SIZE +
 			       PORT_PAGE_COUNT * PORT_PAGE_SIZE +
 			       2 * (RULE_COUNT_MAX + 1) * BUCKET_COUNT,
 	       "no padding in the table");

@@ -3,6 +3,10 @@
  * What comes in: the fast twin of wlbs.core.filter, in the same order and under the same names.
  *
  * Knows the table, the lease and the claim. A test runs both on the same cases.
+ *
+ * What a common frame never needs is out of line (__noinline) and reads the frame again, so that it
+ * takes no register from the common path. Only the rare is out of line: where returns go through a
+ * thunk, a call costs as much as the hash (docs/decisions/0002).
  */
 #ifndef WLBS_INGRESS_H
 #define WLBS_INGRESS_H
@@ -46,8 +50,6 @@ static __always_inline u32 find_rule(const struct filter_table *table, u8 vip,
 	if (packet->protocol != PROTOCOL_TCP && packet->protocol != PROTOCOL_UDP)
 		return DEFAULT_RULE;
 	page = table->port_pages[vip & (VIP_COUNT_MAX - 1)][transport][packet->ports >> 24];
-	if (page >= PORT_PAGE_COUNT)
-		return DEFAULT_RULE;
 	return table->pages[page][packet->ports >> 16 & 0xff];
 }
 
@@ -55,13 +57,16 @@ static __always_inline u32 find_bucket(const struct filter_table *table, u8 affi
 				       const struct packet *packet)
 {
 	u32 client = packet->source;
-	u64 tail = 0;
+	u64 tail = 0, index;
 
 	if (affinity == AFFINITY_NETWORK)
 		client &= 0x00ffffff; /* network order: the last octet is the highest */
 	if (affinity == AFFINITY_NONE)
 		tail = packet->ports | (u64)packet->protocol << 32;
-	return v4_flow_hash(&table->key, 0xffff0000ULL | (u64)client << 32, tail) >> BUCKET_SHIFT;
+	index = v4_flow_hash(&table->key, 0xffff0000ULL | (u64)client << 32, tail) >> BUCKET_SHIFT;
+	/* The hash needs every register: what comes after it is not to be loaded before. */
+	asm volatile("" : "+r"(index));
+	return index & (BUCKET_COUNT - 1);
 }
 
 static __always_inline enum reason judge_claim(struct xdp_md *ctx,
@@ -88,32 +93,55 @@ static __always_inline enum reason judge_claim(struct xdp_md *ctx,
 	return claim == CLAIM_COOKIE && is_holder ? REASON_COOKIE : REASON_UNCLAIMED;
 }
 
+static __always_inline int is_bare_syn(const struct packet *packet)
+{
+	return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+static __always_inline enum reason judge_owner(const struct filter_table *table,
+					       const struct bucket *bucket,
+					       const struct packet *packet, int lease_live)
+{
+	if (bucket->owner != table->own)
+		return bucket->owner == NOBODY ? REASON_DISABLED : REASON_NOT_OWNER;
+	if (!lease_live)
+		return without_lease(table);
+	if (is_bare_syn(packet))
+		note_new_flow(bucket->marks & MARK_FLAGGED);
+	return REASON_OWNER;
+}
+
+static __noinline enum reason decide_contested(struct xdp_md *ctx, const struct filter_table *table,
+					       const struct bucket *bucket, int lease_live)
+{
+	struct bytes frame = { (u8 *)(long)ctx->data, (u8 *)(long)ctx->data_end };
+	struct packet packet;
+
+	if (!parse_ipv4(frame, &packet) || !parse_transport(frame, &packet))
+		return REASON_IPV4_MALFORMED; /* never: whoever calls has parsed it */
+	if (packet.protocol == PROTOCOL_TCP && !is_bare_syn(&packet))
+		return judge_claim(ctx, table, &packet,
+				   bucket->owner == table->own ||
+					   bucket->marks & MARK_EARLIER_HOLDER,
+				   lease_live);
+	return judge_owner(table, bucket, &packet, lease_live);
+}
+
 static __always_inline enum reason decide_flow(struct xdp_md *ctx,
 					       const struct filter_table *table, u8 vip,
 					       const struct packet *packet)
 {
 	u32 rule = find_rule(table, vip, packet);
 	const struct bucket *bucket;
-	int is_bare_syn, lease_live;
+	int lease_live;
 
 	if (rule > DEFAULT_RULE)
 		rule = DEFAULT_RULE;
 	bucket = &table->buckets[rule][find_bucket(table, table->rules[rule].affinity, packet)];
 	lease_live = is_lease_live();
-	is_bare_syn = (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-	if (unlikely(!lease_live || bucket->marks & MARK_FLAGGED) &&
-	    packet->protocol == PROTOCOL_TCP && !is_bare_syn)
-		return judge_claim(ctx, table, packet,
-				   bucket->owner == table->own ||
-					   bucket->marks & MARK_EARLIER_HOLDER,
-				   lease_live);
-	if (bucket->owner != table->own)
-		return bucket->owner == NOBODY ? REASON_DISABLED : REASON_NOT_OWNER;
-	if (!lease_live)
-		return without_lease(table);
-	if (is_bare_syn)
-		note_new_flow(bucket->marks & MARK_FLAGGED);
-	return REASON_OWNER;
+	if (unlikely(!lease_live || bucket->marks & MARK_FLAGGED))
+		return decide_contested(ctx, table, bucket, lease_live);
+	return judge_owner(table, bucket, packet, lease_live);
 }
 
 static __always_inline enum reason malformed(u8 protocol)
@@ -159,6 +187,16 @@ static __always_inline enum reason decide_ipv4(struct xdp_md *ctx,
 	return decide_flow(ctx, table, vip->index, &packet);
 }
 
+/* In line, the compiler has made constants of the places behind a header without options. */
+static __noinline enum reason decide_ipv4_with_options(struct xdp_md *ctx,
+						       const struct filter_table *table,
+						       int to_vmac, int is_group)
+{
+	struct bytes frame = { (u8 *)(long)ctx->data, (u8 *)(long)ctx->data_end };
+
+	return decide_ipv4(ctx, table, frame, to_vmac, is_group);
+}
+
 static __always_inline enum reason decide(struct xdp_md *ctx, const struct filter_table *table,
 					  struct bytes frame)
 {
@@ -178,7 +216,9 @@ static __always_inline enum reason decide(struct xdp_md *ctx, const struct filte
 	if (!to_vmac && ethernet.destination != table->station_mac && !is_group)
 		return REASON_NOT_CLUSTER;
 	if (likely(ethernet.ethertype == ETHERTYPE_IPV4))
-		return decide_ipv4(ctx, table, frame, to_vmac, is_group);
+		return likely(is_plain_ipv4(frame)) ?
+			       decide_ipv4(ctx, table, frame, to_vmac, is_group) :
+			       decide_ipv4_with_options(ctx, table, to_vmac, is_group);
 	if (ethernet.ethertype == ETHERTYPE_ARP)
 		return decide_arp(table, frame, to_vmac);
 	if (!to_vmac)

@@ -10,13 +10,6 @@
 
 #include "maps.h"
 
-static __always_inline struct lease *own_lease(void)
-{
-	u32 first = 0;
-
-	return bpf_map_lookup_elem(&lease, &first);
-}
-
 /*
  * The jiffy at which an instant of CLOCK_MONOTONIC is surely not yet past; 0 if it may be. Jiffies
  * are read first: whatever holds this program up between the two readings then shortens the lease.
@@ -40,15 +33,12 @@ static __always_inline u64 jiffy_before(const struct lease_request *request)
  */
 static __always_inline void note_new_flow(int is_taken_over)
 {
-	struct lease *own = own_lease();
 	u64 now = bpf_jiffies64();
 
-	if (!own)
-		return;
-	if (own->last_new_flow != now)
-		own->last_new_flow = now;
-	if (is_taken_over && !own->first_taken_flow)
-		__sync_val_compare_and_swap(&own->first_taken_flow, 0, now);
+	if (lease.last_new_flow != now)
+		lease.last_new_flow = now;
+	if (is_taken_over && !lease.first_taken_flow)
+		__sync_val_compare_and_swap(&lease.first_taken_flow, 0, now);
 }
 
 #endif

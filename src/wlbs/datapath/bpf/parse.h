@@ -128,6 +128,14 @@ static __always_inline int parse_arp(struct bytes frame, struct arp *out)
 	return 1;
 }
 
+/* Version 4 and no options, as nearly every IPv4 header is. */
+static __always_inline int is_plain_ipv4(struct bytes frame)
+{
+	const u8 *body = frame.data + ETHERNET_SIZE;
+
+	return body + IPV4_SIZE_MIN <= frame.end && body[0] == 0x45;
+}
+
 /* The header alone; 0 where it cannot be one. */
 static __always_inline int parse_ipv4(struct bytes frame, struct packet *out)
 {
@@ -171,7 +179,7 @@ static __always_inline int parse_transport(struct bytes frame, struct packet *pa
 
 	packet->ports = 0;
 	packet->tcp_flags = 0;
-	if (packet->protocol == PROTOCOL_TCP) {
+	if (likely(packet->protocol == PROTOCOL_TCP)) {
 		if (!has_room(packet, frame, TCP_SIZE_MIN) || at[12] >> 4 < TCP_SIZE_MIN / 4)
 			return 0;
 		packet->ports = load_ports(at);

@@ -64,24 +64,16 @@ int wlbs_guard(struct __sk_buff *skb)
 SEC("syscall")
 int wlbs_lease(struct lease_request *request)
 {
-	struct lease *own = own_lease();
-
-	if (!own)
-		return -1;
-	own->until_jiffies = jiffy_before(request);
+	lease.until_jiffies = jiffy_before(request);
 	return 0;
 }
 
 SEC("syscall")
 int wlbs_reset_marks(void *ctx)
 {
-	struct lease *own = own_lease();
-
 	(void)ctx;
-	if (!own)
-		return -1;
-	own->last_new_flow = 0;
-	own->first_taken_flow = 0;
+	lease.last_new_flow = 0;
+	lease.first_taken_flow = 0;
 	return 0;
 }
 

@@ -71,7 +71,10 @@ def taken_over(observed: Observed, wanted: TakenOver) -> Expectation:
 
 
 def gap_ms(observed: Observed, wanted: TakenOver) -> float | None:
-    """Return the gap as a figure, or None if nothing shows it."""
+    """Return the gap as a figure, or None if nothing shows it.
+
+    The moment is when the deed began: attempts may go on succeeding until it takes effect.
+    """
     moment = observed.moment(wanted.after)
     if moment is None:
         return None
@@ -84,8 +87,6 @@ def gap_ms(observed: Observed, wanted: TakenOver) -> float | None:
             is_failing_seen = True
         elif is_failing_seen:
             return round((attempt.at_s - moment.at_s) * _MS, 3)
-        else:
-            return None
     return None
 
 

@@ -13,7 +13,7 @@ from wlbs.core.address import IpAddress
 from wlbs.core.frame import Arp, Frame, Malformed, Packet, Segment, parse
 from wlbs.scenario.evidence import Direction, Evidence, Moment, SeenFrame
 from wlbs.scenario.report import Expectation
-from wlbs.scenario.steps import Scenario
+from wlbs.scenario.steps import Deed, Do, Scenario
 from wlbs.scenario.topology import Topology
 
 FlowId = tuple[IpAddress, int, int]
@@ -97,6 +97,16 @@ class Observed:
         """Return the moment of a label; without a label, or if it never came, for ever."""
         moment = self.moment(label) if label else None
         return moment.at_s if moment else float("inf")
+
+    def was_stopped(self, host: str, *, between: tuple[float, float]) -> bool:
+        """Tell whether an operator stopped a host in an interval, and so cut its connections."""
+        first_s, last_s = between
+        moments = [
+            self.moment(step.label)
+            for step in self.scenario.steps
+            if isinstance(step, Do) and step.deed is Deed.STOP and step.host == host
+        ]
+        return any(moment and first_s <= moment.at_s <= last_s for moment in moments)
 
     def was_heard(self, host: str, *, at_port: str, between: tuple[float, float]) -> bool:
         """Tell whether any frame of a host was handed to a node's port in an interval."""

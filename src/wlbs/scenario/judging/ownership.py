@@ -52,7 +52,8 @@ def never_two_owners(observed: Observed, what: str) -> Expectation:
     Until the client has acknowledged a SYN-ACK, there are never more hosts answering than SYNs were
     sent: the bucket may move between a SYN and the same SYN sent again, and each is kept once.
     From then on only the host whose SYN-ACK was acknowledged may send anything, a reset included,
-    unless nothing of that host has reached the other one for `RESET_AFTER_S`.
+    unless nothing of that host has reached the other one for `RESET_AFTER_S`, or an operator has
+    stopped it, which cuts its connections.
     """
     judged = [each for each in exchanges(observed.sent) if each.answers]
     breaches = [breach for exchange in judged for breach in _breaches(observed, exchange)]
@@ -75,9 +76,11 @@ def _breaches(observed: Observed, exchange: Exchange) -> Iterator[tuple[float, s
             return
         owner = exchange.owner
         if owner is not None and at_s >= exchange.owned_s:
-            since = (at_s - RESET_AFTER_S, at_s)
-            is_second = host != owner
-            if is_second and observed.was_heard(owner, at_port=host, between=since):
+            if host == owner:
+                continue
+            if observed.was_stopped(owner, between=(exchange.owned_s, at_s)):
+                return
+            if observed.was_heard(owner, at_port=host, between=(at_s - RESET_AFTER_S, at_s)):
                 does = "resets" if answer.segment.flags & TcpFlags.RST else "answers"
                 yield at_s, f"{host} {does} {owner}'s {flow_words(exchange.flow)}"
         elif host not in answering:

@@ -130,7 +130,7 @@ def stall_swap(topology: Topology) -> Scenario:
         "an agent stands still just as another host leaves and tables are swapped",
         topology,
         (
-            Do(Deed.STOP, other),
+            Do(Deed.STOP, other, "left"),
             Do(Deed.STALL, victim, "stalled"),
             Wait(_STALL_S),
             Do(Deed.RESUME, victim, "resumed"),
