@@ -86,7 +86,7 @@ def ethernet(destination: Mac, source: Mac, ethertype: int, payload: bytes) -> b
 
 def is_for(mac: Mac, data: bytes) -> bool:
     """Whether a node with this address takes a frame: its own, or one to a group."""
-    return data[:MAC_SIZE] == mac.octets or bool(data[0] & 1)
+    return data[:MAC_SIZE] == mac.octets or (bool(data) and data[0] & 1 == 1)
 
 
 def arp_request(sender_mac: Mac, sender_ip: IpAddress, target_ip: IpAddress) -> bytes:

@@ -19,6 +19,9 @@ from wlbs.sim.schedule import NS_PER_S, Schedule
 
 DIGEST_SIZE: Final = 16
 
+HEADERS_SIZE: Final = 54
+"""Ethernet, IPv4 and TCP without options: what a line shows of a frame."""
+
 
 class Trace:
     """What has happened so far in one world."""
@@ -39,8 +42,7 @@ class Trace:
         """Add one line."""
         line = f"{self._schedule.now / NS_PER_S:12.6f} {who} {what}"
         self._hash.update(line.encode())
-        if self._is_kept:
-            self.lines.append(line)
+        self._keep(line)
 
     def take(self, who: str, event: Event, effects: tuple[Effect, ...]) -> None:
         """Add an event that a member has taken, and what it asks for."""
@@ -53,7 +55,12 @@ class Trace:
         self._hash.update(b"%d %s %s " % (self._schedule.now, port.encode(), direction.encode()))
         self._hash.update(data)
         if self._is_kept:
-            self.write(port, f"{direction.value} {data[:54].hex()}")
+            at_s = self._schedule.now / NS_PER_S
+            self._keep(f"{at_s:12.6f} {port} {direction.value} {data[:HEADERS_SIZE].hex()}")
+
+    def _keep(self, line: str) -> None:
+        if self._is_kept:
+            self.lines.append(line)
 
 
 def words(event: Event | Effect) -> str:
