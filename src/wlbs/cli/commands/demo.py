@@ -24,11 +24,10 @@ from wlbs.scenario.report import Report
 from wlbs.scenario.steps import (
     BeginAttempts,
     CloseConnections,
-    Cut,
-    Heal,
     Leak,
     OpenConnections,
     SendFlows,
+    SetCarrier,
     Step,
 )
 from wlbs.scenario.topology import Topology
@@ -75,25 +74,24 @@ def demo(seed: int | None) -> int:
 
 def words_of(step: Step) -> str:
     """Return what a step does, in the words of a story; nothing for what goes without saying."""
+    words = ""
     match step:
         case SendFlows():
-            return f"{step.count} clients' requests to port {step.server_port}"
+            words = f"{step.count} requests of clients to port {step.server_port}"
         case OpenConnections():
-            return f"{step.count} connections are opened that will last"
-        case BeginAttempts(aimed_at=None):
-            return f"a new connection every {step.interval_s * 1000:g} ms from now on"
+            words = f"{step.count} connections are opened that will last"
         case BeginAttempts():
-            return f"and one every {step.interval_s * 1000:g} ms that only {step.aimed_at} answers"
+            whose = f", to {step.aimed_at}'s buckets" if step.aimed_at else ""
+            words = f"a new connection every {step.interval_s * 1000:g} ms from now on{whose}"
         case Leak():
-            return f"{step.host} leaks a frame with the cluster's MAC as its source"
-        case Cut(sender=str()):
-            return f"{step.sender} dies: nothing it sends arrives, and it hears nothing"
-        case Heal():
-            return "it is back"
+            words = f"{step.host} leaks a frame with the cluster's MAC as its source"
+        case SetCarrier(up=False):
+            words = f"{step.host} is lost: its cable is pulled"
+        case SetCarrier():
+            words = f"{step.host} is back"
         case CloseConnections():
-            return "clients close the connections that lasted"
-        case _:
-            return ""
+            words = "clients close the connections that lasted"
+    return words
 
 
 class Progress:
@@ -223,7 +221,10 @@ def drawing(progress: Progress, table: str) -> "RenderableType":
         Text(progress.doing, style="bold"),
         Columns(
             (
-                Panel(Text("\n".join(progress.bars())), title="who answered in the last second, and in all"),
+                Panel(
+                    Text("\n".join(progress.bars())),
+                    title="who answered in the last second, and in all",
+                ),
                 Panel(Text(table), title="the switch's table"),
             )
         ),
@@ -261,8 +262,8 @@ def _headlines(report: Report) -> list[str]:
     figures = report.figures
     if "gap_ms" not in figures:
         return []
+    lasted = f"{figures['broken']:g} broke, with {figures['transfers']:g} transfers"
     return [
-        f"a host died: for {figures['gap_ms']:.0f} ms its share was answered by nobody;",
-        f"of the connections at the others {figures['broken']:g} broke"
-        f" ({figures['transfers']:g} transfers on those that lasted)",
+        f"a host was lost: for {figures['gap_ms']:.0f} ms its share was answered by nobody;",
+        f"of the connections that lasted at the others {lasted}",
     ]

@@ -7,13 +7,12 @@ from wlbs.scenario.scripts.parts import ALWAYS, FLAGS_S, HEARTBEAT_S, PORT, name
 from wlbs.scenario.steps import (
     BeginAttempts,
     CloseConnections,
-    Cut,
     EndAttempts,
-    Heal,
     Leak,
     OpenConnections,
     Scenario,
     SendFlows,
+    SetCarrier,
     Spread,
     Wait,
 )
@@ -35,11 +34,12 @@ def show(topology: Topology) -> Scenario:
             Wait(3.0),
             BeginAttempts("aimed", PORT, ATTEMPT_S, aimed_at=victim),
             Wait(0.5, HEARTBEAT_S),
-            Cut(victim, None, label="death"),
-            Cut(None, victim),
+            # Not a cut: whoever is cut off and has its carrier serves alone, and when it is heard
+            # again both may answer until a heartbeat has come each way (S1).
+            SetCarrier(victim, up=False, label="death"),
             Wait(4.0),
             EndAttempts("aimed"),
-            Heal(),
+            SetCarrier(victim, up=True),
             Wait(COME_BACK_S + 1.0),
             EndAttempts("new"),
             CloseConnections("lasting"),
