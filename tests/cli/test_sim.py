@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`wlbs sim` says what the lab says, writes captures and traces, and needs nothing of the system."""
+"""`wlbs sim` says what the lab says, writes captures and traces, and needs no privilege."""
 
 import json
 import subprocess
