@@ -198,6 +198,8 @@ def _name_load(pinned_lease: Path) -> None:
         lease.write_boot_nonce(descriptor, calendar_ns())
     finally:
         os.close(descriptor)
+
+
 def _pin_name(name: str) -> str:
     # A variable's map is named after its section, .bss.lease; the BPF file system refuses dots.
     return name.rpartition(".")[2]
