@@ -16,13 +16,16 @@ from wlbs.scenario.scripts.failing import (
     stall_swap,
 )
 from wlbs.scenario.scripts.leaving import leave_join, rolling
+from wlbs.scenario.scripts.racing import handover_races
 from wlbs.scenario.scripts.serving import serve
+from wlbs.scenario.scripts.showing import show
 from wlbs.scenario.scripts.splitting import one_way, partition
 from wlbs.scenario.steps import Scenario
 from wlbs.scenario.topology import Topology
 
 _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     serve,
+    show,
     crash,
     crash_carrier,
     crash_busy,
@@ -33,6 +36,7 @@ _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     stall_kill,
     one_way,
     partition,
+    handover_races,
 )
 
 SCENARIOS: Final[dict[str, Scenario]] = {

@@ -29,7 +29,6 @@ from collections.abc import Mapping
 from typing import Final, assert_never
 
 from wlbs.core.address import Mac
-from wlbs.core.allocation import resolver
 from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.counting import Counting
 from wlbs.core.protocol.effects import (
@@ -60,7 +59,7 @@ from wlbs.core.protocol.lease import Lease
 from wlbs.core.protocol.peers import TAKING_PART, Peer, Peers
 from wlbs.core.protocol.probing import Prober
 from wlbs.core.protocol.refusal import Refusal
-from wlbs.core.protocol.shares import Shares, hosts_of, target_of
+from wlbs.core.protocol.shares import Shares, target_of
 from wlbs.core.protocol.speaking import Incarnation, Speaker
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import FilterTable, Vip
@@ -98,6 +97,8 @@ class Member:
         self._claimed_from = 0
         self.target = 0
         self._counted: tuple[Peer, ...] = ()
+        self._claimants: tuple[tuple[int, HostIndex], ...] = ()
+        self._blocks = self._shares.none
         self._participants: frozenset[HostIndex] = frozenset()
         self._listen_until: Instant | None = None
         self._expected: Instant | None = None
@@ -242,8 +243,9 @@ class Member:
         matters = self.state is State.DRAINING or self.holdings.has_left
         if self.state is not State.STOPPED:
             effects += self._counting.ask(now, matters=matters)
-        foreign = self.holdings.foreign
-        effects += self._speaker.speak(self.state, self.target, foreign, self.peers, now)
+        if self._speaker.is_due(self.state, now):
+            foreign = self.holdings.foreign
+            effects += self._speaker.speak(self.state, self.target, foreign, self.peers, now)
         return tuple(effects)
 
     def _move_on(self, now: Instant) -> tuple[Effect, ...]:
@@ -308,12 +310,13 @@ class Member:
 
     def _blocked(self) -> tuple[int, ...]:
         """Return what the peers that count claim."""
-        blocked = self._shares.none
-        for peer in self._counted:
-            if peer.target:
-                due = self._shares.due(peer.target, peer.index)
-                blocked = tuple(a | b for a, b in zip(blocked, due, strict=True))
-        return blocked
+        claimants = tuple((peer.target, peer.index) for peer in self._counted if peer.target)
+        if claimants != self._claimants:
+            self._claimants, self._blocks = claimants, self._shares.none
+            for target, index in claimants:
+                due = self._shares.due(target, index)
+                self._blocks = tuple(a | b for a, b in zip(self._blocks, due, strict=True))
+        return self._blocks
 
     def _install(self, now: Instant) -> tuple[Effect, ...]:
         """Install the table if anything in it has changed."""
@@ -329,10 +332,10 @@ class Member:
 
     def _vips(self, now: Instant) -> tuple[Vip, ...]:
         """Return who answers ARP; everyone, where the one whose turn it is has missed a beat."""
-        answering = self._participants or frozenset({self.own})
         suspects = self.peers.suspects(now)
-        chosen = {vip: resolver(self.cluster.key, vip, answering) for vip in self.cluster.vips}
-        return tuple(Vip(vip, index, index in suspects) for vip, index in chosen.items())
+        resolvers = self._shares.resolvers(target_of(self._participants or {self.own}))
+        pairs = zip(self.cluster.vips, resolvers, strict=True)
+        return tuple(Vip(vip, index, index in suspects) for vip, index in pairs)
 
     def _build_table(self, vips: tuple[Vip, ...]) -> FilterTable:
         return FilterTable(
@@ -354,9 +357,7 @@ class Member:
         if not self.takes_part:
             return ()
         agreed = self.holdings.held == self._shares.due(self.target, self.own) and all(
-            peer.target == self.target
-            for peer in self._counted
-            if peer.index in hosts_of(self.target)
+            peer.target == self.target for peer in self._counted if self.target >> peer.index & 1
         )
         if agreed and self.state is State.CONVERGING:
             return (self._move(State.CONVERGED, "its share is its own, and all agree"),)
