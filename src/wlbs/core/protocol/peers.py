@@ -46,6 +46,8 @@ class Peer:
     vouched_at: Instant | None = None
     answered_at: Instant | None = None
     """When its data path last answered a probe."""
+    answered_nonce: int | None = None
+    """Which load of its data path answered: only that one can be speaking now."""
     said_live_at: Instant | None = None
     """When its data path last said that its lease is live; None if it said otherwise since."""
 
