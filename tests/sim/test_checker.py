@@ -93,4 +93,4 @@ def test_what_broke_is_told_with_its_first_moment() -> None:
     (told,) = (each for each in world.checked if not each.held)
     assert isinstance(told, Expectation)
     assert told.at_s == pytest.approx(0.3, abs=0.1)
-    assert told.seen.startswith("first of 100: host 2 has a live lease after 300")
+    assert told.seen.startswith("first of 100: host 2 has a live lease after 30")

@@ -40,7 +40,21 @@ WHATEVER_IS_LOST = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(SCENARIOS))
+KNOWN_TO_FAIL = {
+    "stall-swap": "the last host that speaks counts a silent one again that it had given up, and "
+    "so is without a lease for half a second",
+}
+"""What the simulator has found and nobody has mended yet; what is mended must be taken out here."""
+
+PLAYED = [
+    pytest.param(name, marks=pytest.mark.xfail(reason=KNOWN_TO_FAIL[name], strict=True))
+    if name in KNOWN_TO_FAIL
+    else name
+    for name in sorted(SCENARIOS)
+]
+
+
+@pytest.mark.parametrize("name", PLAYED)
 def test_a_scenario_holds(name: str) -> None:
     for seed in (1, *SEEDS_FAILED.get(name, ())):
         report = run_in_sim(SCENARIOS[name], seed).report
@@ -65,7 +79,7 @@ def test_loss_and_doubling_widen_no_window(name: str) -> None:
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("name", sorted(SCENARIOS))
+@pytest.mark.parametrize("name", PLAYED)
 def test_a_scenario_holds_for_many_seeds(name: str) -> None:
     failed = [seed for seed in range(2, 12) if not run_in_sim(SCENARIOS[name], seed).report.passed]
     assert not failed

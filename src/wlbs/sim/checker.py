@@ -29,7 +29,8 @@ class Checker:
         """Watch these hosts, all configured as this cluster."""
         self.violations: list[tuple[int, Violation]] = []
         self._schedule = schedule
-        self._cluster = cluster
+        self._vmac = cluster.vmac
+        self._detection_ns = cluster.timing.detection_ns
         self._hosts = hosts
         self._heard_at: dict[tuple[Mac, Mac], int] = {}
         self._judged: dict[tuple[str, str], _JudgedPair] = {}
@@ -43,9 +44,9 @@ class Checker:
     def see(self, direction: Direction, data: bytes) -> None:
         """Judge a frame at a switch port."""
         self._frame_count += 1
-        is_suspect = data[MAC_SIZE : 2 * MAC_SIZE] == self._cluster.vmac.octets
+        is_suspect = data[MAC_SIZE : 2 * MAC_SIZE] == self._vmac.octets
         if direction is Direction.FROM_NODE and is_suspect:
-            self._add(judge_sources(self._cluster.vmac, [data]))
+            self._add(judge_sources(self._vmac, [data]))
 
     def step(self) -> None:
         """Judge what the hosts hold now."""
@@ -73,11 +74,11 @@ class Checker:
     def _judge_silence(self, host: Host) -> None:
         ran_at = host.agent.last_ran if host.agent else host.agent_ended_at
         silence_ns = self._schedule.now - ran_at
-        self._add(judge_silent(host.own, silence_ns, self._cluster.timing.detection_ns))
+        self._add(judge_silent(host.own, silence_ns, self._detection_ns))
 
     def _hear_each_other(self, one: Host, other: Host) -> bool:
         """Whether both have heard the other within the last detection time."""
-        since = self._schedule.now - self._cluster.timing.detection_ns
+        since = self._schedule.now - self._detection_ns
         pairs = ((one.node.mac, other.node.mac), (other.node.mac, one.node.mac))
         return all(self._heard_at.get(pair, -1) >= max(since, 0) for pair in pairs)
 

@@ -8,6 +8,7 @@ real one may end at. Knows tables, sockets and frames; nothing of members or hea
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
 from wlbs.core.census import BUCKETS_PER_GROUP, Census
 from wlbs.core.claim import (
@@ -23,15 +24,17 @@ from wlbs.core.frame import Frame, IpProtocol, Packet, Segment, TcpFlags
 from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Reason
 from wlbs.core.rules import DEFAULT_RULE
-from wlbs.core.table import FilterTable
+from wlbs.core.table import Buckets, FilterTable, Mark
 from wlbs.sim.frames import Path, read
 from wlbs.sim.parts import Parts
 from wlbs.sim.schedule import Schedule
 from wlbs.sim.stack import TcpStack
 from wlbs.sim.tcp import Socket, TcpState
 
-UNCOUNTED = frozenset({TcpState.SYN_SENT, TcpState.TIME_WAIT, TcpState.CLOSED})
+UNCOUNTED: Final = frozenset({TcpState.SYN_SENT, TcpState.TIME_WAIT, TcpState.CLOSED})
 """Sockets that a census leaves out: no connection of a client ends if they are forgotten."""
+
+_IS_FLAGGED: Final = bytes(int(bool(mark & Mark.FLAGGED)) for mark in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,11 @@ class Kernel:
             known = (len(table.rules) if rule == DEFAULT_RULE else rule), bucket
             self._located[path] = known
         return known
+
+
+def flagged_count(buckets: Buckets) -> int:
+    """Return how many buckets of a rule are flagged."""
+    return buckets.marks.translate(_IS_FLAGGED).count(1)
 
 
 def facts_of(stack: TcpStack, path: Path) -> SocketFacts | None:

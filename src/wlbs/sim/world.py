@@ -22,7 +22,6 @@ from wlbs.core.protocol.events import (
 )
 from wlbs.core.protocol.shares import Shares, owned_by, target_of
 from wlbs.core.reason import Reason
-from wlbs.core.table import Mark
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import Direction, Evidence, Holding
 from wlbs.scenario.report import Expectation
@@ -33,6 +32,7 @@ from wlbs.sim.client import Client
 from wlbs.sim.cluster import cluster_of
 from wlbs.sim.frames import ethernet
 from wlbs.sim.host import Host, Surroundings
+from wlbs.sim.kernel import flagged_count
 from wlbs.sim.link import ORDINARY, Quality
 from wlbs.sim.parts import SOUND, Parts
 from wlbs.sim.prng import Prng
@@ -334,7 +334,7 @@ def _holdings(host: Host) -> tuple[Holding, ...]:
             host.node.name,
             rule,
             owned_by(each.owners, table.own),
-            sum(bool(mark & Mark.FLAGGED) for mark in each.marks),
+            flagged_count(each),
         )
         for rule, each in enumerate(table.buckets)
     )
