@@ -39,8 +39,9 @@ fix: $(STAMP) ## format and mend what can be mended
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-bench: $(STAMP) ## measure the data path; writes bench/out.json (needs root)
+bench: $(STAMP) ## measure the data path and the agent; writes bench/out.json (needs root)
 	@$(BIN)/python bench/datapath.py --output bench/out.json
+	@$(BIN)/python bench/agents.py --add-to bench/out.json
 
 clean: ## remove what set-up and tests left in the tree
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

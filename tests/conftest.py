@@ -9,14 +9,12 @@ import os
 from collections.abc import Generator
 
 import pytest
+from tests.core.protocol.bus import Bus
 
-from wlbs.core.address import IpAddress, Mac
+from wlbs.core.address import IpAddress
 from wlbs.core.buckets import HashKey
 from wlbs.core.cluster import Cluster, Host, Mode
-from wlbs.core.protocol.events import Instant
-from wlbs.core.protocol.member import Member
-from wlbs.core.protocol.speaking import Incarnation
-from wlbs.core.rules import Affinity, HostIndex, PortRule, Protocol
+from wlbs.core.rules import Affinity, PortRule, Protocol
 from wlbs.core.table import FilterTable
 
 
@@ -42,16 +40,12 @@ def cluster() -> Cluster:
 
 @pytest.fixture(scope="session")
 def tables(cluster: Cluster) -> tuple[FilterTable, ...]:
-    """Return the tables of hosts 1, 2 and 3, all present; station MACs end in 11, 12 and 13."""
-    return tuple(
-        Member(
-            cluster,
-            HostIndex(own),
-            Incarnation(Mac(b"\x52\0\0\0\0" + bytes((0x11 + own,))), 1),
-            Instant(0),
-        ).table
-        for own in range(3)
-    )
+    """Return the tables of hosts 1, 2 and 3, all converged; station MACs end in 11, 12 and 13."""
+    bus = Bus(cluster)
+    bus.add(1, 2, 3)
+    bus.start()
+    bus.run_until(lambda: bus.is_exact("h1", "h2", "h3"), within_ms=1000)
+    return tuple(bus[name].table for name in ("h1", "h2", "h3"))
 
 
 @pytest.hookimpl(wrapper=True)

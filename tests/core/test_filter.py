@@ -291,4 +291,5 @@ def test_what_is_no_liveness_probe_of_this_host_is_not_answered(
     table: FilterTable, frame: Packet, reason: Reason
 ) -> None:
     assert reason_for(dataclasses.replace(table, dedicated_ip=DEDICATED), frame) is reason
-    assert reason_for(table, probe()) is Reason.NOT_CLUSTER
+    unreachable = dataclasses.replace(table, dedicated_ip=None)
+    assert reason_for(unreachable, probe()) is Reason.NOT_CLUSTER

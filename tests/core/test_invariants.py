@@ -7,7 +7,14 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 
 from wlbs.core.address import IpAddress, Mac
-from wlbs.core.invariants import Guarantee, judge_arp_answers, judge_owners, judge_sources
+from wlbs.core.invariants import (
+    Guarantee,
+    judge_arp_answers,
+    judge_owners,
+    judge_pair,
+    judge_silent,
+    judge_sources,
+)
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import NOBODY, Buckets, FilterTable
 
@@ -88,3 +95,19 @@ def test_arp_names_the_vmac_inside_and_another_mac_outside() -> None:
     assert [each.guarantee for each in violations] == [Guarantee.ARP_TRUE] * 2
     assert violations[0].seen == f"10.0.0.1 is at {STATION}, said by {STATION}"
     assert violations[1].seen == f"10.0.0.1 is at {VMAC}, said by {VMAC}"
+
+
+def test_two_tables_may_share_no_bucket(tables: tuple[FilterTable, ...]) -> None:
+    first, second = tables[0].own, tables[1].own
+    everything, nothing = owned_by(tables[0], first), owned_by(tables[1], first)
+    assert judge_pair(everything, nothing) == ()
+    (violation,) = judge_pair(everything, owned_by(tables[1], second))
+    assert violation.guarantee is Guarantee.ONE_OWNER
+    assert violation.seen == f"hosts 1 and 2 both own {4096 * len(tables[0].buckets)} buckets"
+
+
+def test_a_live_lease_needs_an_agent_that_runs() -> None:
+    assert judge_silent(HostIndex(1), 300, 300) == ()
+    (violation,) = judge_silent(HostIndex(1), 350_000_000, 300_000_000)
+    assert violation.guarantee is Guarantee.STALLED_KEEPS_NOTHING
+    assert violation.seen == "host 2 has a live lease after 350 ms without its agent"

@@ -10,7 +10,7 @@ from wlbs.cli.main import run
 
 
 @pytest.mark.parametrize(
-    "words", [["demo"], ["lab", "up"], ["lab", "run", "serve"], ["lab", "sweep"], ["lab", "down"]]
+    "words", [["lab", "up"], ["lab", "run", "serve"], ["lab", "sweep"], ["lab", "down"]]
 )
 def test_without_root_the_cure_is_named(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

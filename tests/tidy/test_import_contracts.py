@@ -15,6 +15,7 @@ LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 LAYERS = "Arrows point down; siblings do not know each other; every package is on the map"
 LAW = "The law has no world in it"
+SEEDED = "The simulated world is a function of its seed"
 CYCLES = "No cycles between packages"
 
 
@@ -51,6 +52,9 @@ def test_the_tree_keeps_its_contracts(tree: Path) -> None:
         ("core/address.py", "import time", [LAW]),
         ("core/address.py", "import wlbs.linux.error", [LAYERS, LAW]),
         ("lab/__init__.py", "import wlbs.agent", [LAYERS]),
+        ("sim/__init__.py", "import wlbs.lab", [LAYERS]),
+        ("sim/prng.py", "import random", [SEEDED]),
+        ("sim/prng.py", "import wlbs.linux.error", [SEEDED]),
         ("linux/error.py", "import wlbs.cli.main", [LAYERS, CYCLES]),
         ("elsewhere/__init__.py", "", [LAYERS]),
     ],

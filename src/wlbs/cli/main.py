@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "query": ("control", "Show what this host's agent says of its cluster."),
     "schema": ("config", "Print the JSON schema of the configuration."),
     "replay": ("replay", "Feed an agent's journal to the protocol again and compare."),
+    "sim": ("sim", "Run scenarios in a simulated world, without root."),
     "start": ("control", "Let this host take part in the cluster."),
     "stop": ("control", "Take this host out of the cluster at once, cutting its connections."),
     "undo": ("agent", "Undo what an agent changed on this host and left behind."),

@@ -16,11 +16,16 @@ measurements against plain Maglev filling and rendezvous hashing.
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import Final
 
 from wlbs.core.address import IpAddress
 from wlbs.core.buckets import BUCKET_COUNT, HashKey
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import NOBODY
+
+FULL_KEPT_MAX: Final = 64
+"""Allocations of whole clusters that are remembered: one for each rule of a cluster, and its
+default rule, with room for another cluster beside it."""
 
 
 def allocate(
@@ -31,12 +36,20 @@ def allocate(
     ``load_weights`` names every configured host. A present host's share is its weight over the sum
     of the present hosts' weights, exact to one bucket.
     """
-    owners = bytearray((NOBODY,)) * BUCKET_COUNT
-    _fill(owners, key, load_weights, _quotas(load_weights))
+    owners = bytearray(_full(key, tuple(sorted(load_weights.items()))))
     present_weights = {h: w for h, w in load_weights.items() if h in present}
     quotas = _quotas(present_weights)
     _release(owners, quotas)
     _fill(owners, key, present_weights, quotas)
+    return bytes(owners)
+
+
+@lru_cache(maxsize=FULL_KEPT_MAX)
+def _full(key: HashKey, load_weights: tuple[tuple[HostIndex, int], ...]) -> bytes:
+    """Return the owners while every configured host is present: where all others begin."""
+    weights = dict(load_weights)
+    owners = bytearray((NOBODY,)) * BUCKET_COUNT
+    _fill(owners, key, weights, _quotas(weights))
     return bytes(owners)
 
 

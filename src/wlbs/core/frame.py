@@ -58,6 +58,11 @@ class TcpFlags(IntFlag):
     ACK = 0x10
 
 
+_SYN_AND_ACK: Final = TcpFlags.SYN | TcpFlags.ACK
+_FLAGS_READ: Final = int(_SYN_AND_ACK | TcpFlags.RST)
+"""Made once: operations on enumerations cost more than the rest of the parser together."""
+
+
 @unique
 class Part(IntEnum):
     """The header that was malformed."""
@@ -102,7 +107,7 @@ class Segment:
     @property
     def is_bare_syn(self) -> bool:
         """Whether this opens a connection: SYN without ACK."""
-        return self.flags & (TcpFlags.SYN | TcpFlags.ACK) == TcpFlags.SYN
+        return self.flags & _SYN_AND_ACK == TcpFlags.SYN
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +230,7 @@ def _parse_transport(  # noqa: PLR0911 - two returns for each protocol: malforme
                 destination_port=_number(rest, 2, 2),
                 sequence=_number(rest, 4, 4),
                 acknowledgement=_number(rest, 8, 4),
-                flags=TcpFlags(rest[13] & (TcpFlags.SYN | TcpFlags.RST | TcpFlags.ACK)),
+                flags=TcpFlags(rest[13] & _FLAGS_READ),
             )
         case IpProtocol.UDP:
             if len(rest) < UDP_SIZE:

@@ -15,7 +15,8 @@ from wlbs.core.claim import Claim
 from wlbs.core.filter import decide
 from wlbs.core.frame import ARP_ANSWER, Arp, Malformed, parse
 from wlbs.core.reason import Action, Reason
-from wlbs.core.table import FilterTable
+from wlbs.core.rules import HostIndex
+from wlbs.core.table import Buckets, FilterTable
 
 
 class Guarantee(StrEnum):
@@ -23,6 +24,7 @@ class Guarantee(StrEnum):
 
     ONE_OWNER = "S1: no two hosts keep the same new flow"
     NO_GAP = "L1: every flow of an enabled rule has exactly one owner"
+    STALLED_KEEPS_NOTHING = "S4: a host whose agent stands still keeps no new flow"
     VMAC_HIDDEN = "S3: no frame has the VMAC as its source"
     ARP_TRUE = "ARP for a virtual IP names the VMAC inside and another MAC outside"
 
@@ -55,6 +57,28 @@ def judge_owners(tables: Sequence[FilterTable], data: bytes) -> tuple[Violation,
     return ()
 
 
+def judge_pair(one: FilterTable, other: FilterTable) -> tuple[Violation, ...]:
+    """Judge two hosts that hear each other and both have a live lease: no bucket has two owners."""
+    pairs = zip(one.buckets, other.buckets, strict=True)
+    doubled = [_owned(mine, one.own) & _owned(theirs, other.own) for mine, theirs in pairs]
+    count = sum(each.bit_count() for each in doubled)
+    if not count:
+        return ()
+    seen = f"hosts {one.own + 1} and {other.own + 1} both own {count} buckets"
+    return (Violation(Guarantee.ONE_OWNER, seen),)
+
+
+def judge_silent(host: HostIndex, silence_ns: int, detection_ns: int) -> tuple[Violation, ...]:
+    """Judge a host with a live lease whose agent has done nothing for so long.
+
+    Whoever cannot hear it takes its buckets over after the detection time.
+    """
+    if silence_ns <= detection_ns:
+        return ()
+    seen = f"host {host + 1} has a live lease after {silence_ns / 1e6:g} ms without its agent"
+    return (Violation(Guarantee.STALLED_KEEPS_NOTHING, seen),)
+
+
 def judge_sources(vmac: Mac, frames: Iterable[bytes]) -> tuple[Violation, ...]:
     """Judge that no frame sent on the segment has the VMAC as its source."""
     return tuple(
@@ -79,3 +103,9 @@ def judge_arp_answers(
             seen = f"{arp.sender_ip} is at {arp.sender_mac}, said by {frame.source}"
             violations.append(Violation(Guarantee.ARP_TRUE, seen))
     return tuple(violations)
+
+
+def _owned(buckets: Buckets, host: HostIndex) -> int:
+    """Return a number with one bit for each bucket that a host owns."""
+    mine = bytes(int(owner == host) for owner in range(256))
+    return int.from_bytes(buckets.owners.translate(mine), "little")

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the bytes of a capture file to the frames in it.
+"""Between the bytes of a capture file and the frames in it.
 
 Knows the classic pcap format (draft-ietf-opsawg-pcap): either byte order, micro- or nanoseconds,
 link type Ethernet. Knows nothing of what the frames say or where the file is.
 """
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 FILE_HEADER_SIZE: Final = 24
 RECORD_HEADER_SIZE: Final = 16
 LINK_TYPE_ETHERNET: Final = 1
+SNAP_SIZE: Final = 262_144
+"""What tcpdump announces when it cuts nothing."""
+_MAGIC_NS: Final = 0xA1B23C4D
 
 _FORMATS: Final[dict[bytes, tuple[str, int]]] = {
     bytes.fromhex("a1b2c3d4"): (">", 1000),
@@ -52,3 +56,13 @@ def read_capture(data: bytes) -> tuple[CapturedFrame, ...]:
         )
         at += size
     return tuple(frames)
+
+
+def write_capture(frames: Iterable[CapturedFrame]) -> bytes:
+    """Return a capture file of whole frames, with nanoseconds, in network byte order."""
+    parts = [struct.pack(">IHHiIII", _MAGIC_NS, 2, 4, 0, 0, SNAP_SIZE, LINK_TYPE_ETHERNET)]
+    for frame in frames:
+        seconds, fraction = divmod(frame.at_ns, 1_000_000_000)
+        size = len(frame.data)
+        parts += (struct.pack(">IIII", seconds, fraction, size, size), frame.data)
+    return b"".join(parts)

@@ -29,6 +29,7 @@ from wlbs.core.rules import (
 from wlbs.core.table import NOBODY, VIP_COUNT_MAX, Buckets, FilterTable, Vip
 
 HOST_COUNT_MAX: Final = 64
+TABLE_COUNT: Final = 4
 VIP_SLOT_COUNT: Final = 256
 VIP_SLOT_SHIFT: Final = 24
 PORT_PAGE_COUNT: Final = 256

@@ -21,7 +21,7 @@ from wlbs.core.table import FilterTable
 from wlbs.datapath import attachment, lease
 from wlbs.datapath.census import read_census
 from wlbs.datapath.counters import read_counters, read_delivery_probes
-from wlbs.datapath.layout import TABLE_SIZE, Installed, encode
+from wlbs.datapath.layout import TABLE_COUNT, TABLE_SIZE, Installed, encode
 from wlbs.datapath.lease import Marks
 from wlbs.linux import bpffs, libbpf
 from wlbs.linux.clock import calendar_ns
@@ -38,7 +38,7 @@ PROGRAMS: Final = (
     "wlbs_reset_marks",
     "wlbs_census",
 )
-MAPS: Final = ("tables", "lease", "counters", "guard_ethertypes", "delivery_probes")
+MAPS: Final = ("tables", "active", "lease", "counters", "guard_ethertypes", "delivery_probes")
 
 _FIRST: Final = bytes(4)
 _ENDED: Final = Instant(0)
@@ -96,25 +96,29 @@ class Datapath:
 
     def install(self, table: FilterTable) -> None:
         """Decide every frame from now on by this table: it is swapped as one."""
-        inner = libbpf.create_array("table", TABLE_SIZE)
-        try:
-            libbpf.update(inner, _FIRST, encode(table))
-            libbpf.update(self._descriptors["tables"], _FIRST, inner.to_bytes(4, "little"))
-        finally:
-            os.close(inner)
+        self.install_encoded(encode(table))
+
+    def install_encoded(self, data: bytes) -> None:
+        """Decide every frame from now on by a table as `layout` encodes it."""
+        active = self._active()
+        following = active % TABLE_COUNT  # the index of the table after it: they count from 1
+        libbpf.update(self._descriptors["tables"], _number(following), data)
+        libbpf.update(self._descriptors["active"], _FIRST, _number(following + 1))
 
     def installed(self) -> Installed | None:
         """Return the table by which frames are decided now; None before the first."""
-        outer = libbpf.lookup(self._descriptors["tables"], _FIRST, len(_FIRST))
-        if outer is None:
+        active = self._active()
+        if not active:
             return None
-        inner = libbpf.open_map(int.from_bytes(outer, "little"))
-        try:
-            data = libbpf.lookup(inner, _FIRST, TABLE_SIZE)
-        finally:
-            os.close(inner)
-        assert data is not None, "an array has its first entry"
+        data = libbpf.lookup(self._descriptors["tables"], _number(active - 1), TABLE_SIZE)
+        assert data is not None, "what is in force is there"
         return Installed(data)
+
+    def _active(self) -> int:
+        """Return which table is in force, counted from 1; 0 before the first."""
+        value = libbpf.lookup(self._descriptors["active"], _FIRST, len(_FIRST))
+        assert value is not None, "an array has its first entry"
+        return int.from_bytes(value, "little")
 
     def hold_lease(self, until: Instant) -> None:
         """Let the filter take new flows until this instant and no longer.
@@ -192,6 +196,10 @@ class Datapath:
         )
 
 
+def _number(value: int) -> bytes:
+    return value.to_bytes(4, "little")
+
+
 def _name_load(pinned_lease: Path) -> None:
     descriptor = libbpf.open_pinned(pinned_lease)
     try:
@@ -201,7 +209,7 @@ def _name_load(pinned_lease: Path) -> None:
 
 
 def _pin_name(name: str) -> str:
-    # A variable's map is named after its section, .bss.lease; the BPF file system refuses dots.
+    # A variable's map is named after its section, as .bss.lease; the BPF file system refuses dots.
     return name.rpartition(".")[2]
 
 

@@ -109,14 +109,12 @@ _SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "bpf_map__name": (_TEXT, (_POINTER,)),
     "bpf_map__fd": (_INT, (_POINTER,)),
     "bpf_map__reuse_fd": (_INT, (_POINTER, _INT)),
-    "bpf_map_create": (_INT, (_INT, _TEXT, _U32, _U32, _U32, _POINTER)),
     "bpf_map_update_elem": (_INT, (_INT, _POINTER, _POINTER, ctypes.c_uint64)),
     "bpf_map_lookup_elem": (_INT, (_INT, _POINTER, _POINTER)),
     "bpf_obj_pin": (_INT, (_INT, _TEXT)),
     "bpf_obj_get": (_INT, (_TEXT,)),
     "bpf_obj_get_info_by_fd": (_INT, (_INT, _POINTER, _POINTER)),
     "bpf_prog_get_fd_by_id": (_INT, (_U32,)),
-    "bpf_map_get_fd_by_id": (_INT, (_U32,)),
     "bpf_prog_test_run_opts": (_INT, (_INT, _POINTER)),
     "bpf_link_create": (_INT, (_INT, _INT, _INT, _POINTER)),
     "bpf_link_detach": (_INT, (_INT,)),
@@ -235,14 +233,6 @@ def open_pinned(path: Path) -> int:
     return call(f"cannot open {path}", "bpf_obj_get", os.fsencode(path))
 
 
-def create_array(name: str, value_size: int) -> int:
-    """Create an array map of one entry."""
-    array = 2  # BPF_MAP_TYPE_ARRAY
-    return call(
-        f"cannot create map {name}", "bpf_map_create", array, name.encode(), 4, value_size, 1, None
-    )
-
-
 def update(map_fd: int, key: bytes, value: bytes) -> None:
     """Write one entry of a map."""
     call("cannot write a map", "bpf_map_update_elem", map_fd, key, value, 0)
@@ -260,11 +250,6 @@ def lookup(map_fd: int, key: bytes, value_size: int) -> bytes | None:
         tolerated=(errno.ENOENT,),
     )
     return value.raw if result == 0 else None
-
-
-def open_map(map_id: int) -> int:
-    """Return a new file descriptor for the map of this identifier, as an outer map holds it."""
-    return call("cannot open a map", "bpf_map_get_fd_by_id", map_id)
 
 
 def possible_cpu_count() -> int:

@@ -7,7 +7,7 @@ Python. Knows nothing of when or by whom flows are sent.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import cycle
 from typing import Final
 
@@ -65,22 +65,15 @@ class Draws:
         """Shuffle the ports; nothing is drawn yet."""
         self._topology = topology
         self._ports = iter(_shuffled(seed, "ports", range(FIRST_PORT, LAST_PORT + 1)))
-        self._drawn: dict[str, tuple[PlannedFlow, ...]] = {}
 
     def flows(
         self, step: SendFlows | OpenConnections, aim: Choice = anywhere
     ) -> tuple[PlannedFlow, ...]:
         """Return the flows of a step that meet the aim, the clients taking turns."""
-        if isinstance(step, SendFlows) and step.again:
-            flows = tuple(replace(flow, batch=step.batch) for flow in self._drawn[step.again])
-            assert len(flows) == step.count, f"{step.again} has {len(flows)} flows"
-        elif isinstance(step, SendFlows) and step.spread is Spread.ADDRESSES:
+        if isinstance(step, SendFlows) and step.spread is Spread.ADDRESSES:
             assert step.aimed_at is None, "each address is used once, whoever owns its bucket"
-            flows = self._by_address(step)
-        else:
-            flows = self._by_port(step, step.count, aim)
-        self._drawn[step.batch] = flows
-        return flows
+            return self._by_address(step)
+        return self._by_port(step, step.count, aim)
 
     def attempts(self, step: BeginAttempts, count: int, aim: Choice) -> tuple[PlannedFlow, ...]:
         """Return so many flows that meet the aim, the clients taking turns."""

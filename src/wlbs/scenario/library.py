@@ -18,12 +18,14 @@ from wlbs.scenario.scripts.failing import (
 from wlbs.scenario.scripts.leaving import leave_join, rolling
 from wlbs.scenario.scripts.racing import handover_races
 from wlbs.scenario.scripts.serving import serve
+from wlbs.scenario.scripts.showing import show
 from wlbs.scenario.scripts.splitting import one_way, partition
 from wlbs.scenario.steps import Scenario
 from wlbs.scenario.topology import Topology
 
 _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     serve,
+    show,
     crash,
     crash_carrier,
     crash_busy,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
 
-from wlbs.scenario.draw import Aim, Choice, Draws, anywhere, draw_key, draw_part
+from wlbs.scenario.draw import Aim, Choice, Draws, PlannedFlow, anywhere, draw_key, draw_part
 from wlbs.scenario.evidence import Moment
 from wlbs.scenario.judge import figures_of, judge
 from wlbs.scenario.judging.observed import Observed
@@ -27,6 +27,7 @@ from wlbs.scenario.steps import (
     Occupy,
     OpenConnections,
     Scenario,
+    SendAgain,
     SendCookies,
     SendFlows,
     SetCarrier,
@@ -42,6 +43,18 @@ are drawn to last until they are to end. An agent that begins takes one to two s
 
 _AWAITED: Final = (AwaitStopped, AwaitHolders, CloseConnections)
 """Steps that count from their end."""
+
+
+ClientStep = (
+    SendFlows
+    | SendAgain
+    | OpenConnections
+    | CloseConnections
+    | Vanish
+    | BeginAttempts
+    | EndAttempts
+)
+"""What clients do."""
 
 
 def run(
@@ -70,6 +83,7 @@ class _Interpreter:
         self._world = world
         self._seed = seed
         self._draws = Draws(seed, scenario.topology)
+        self._drawn: dict[str, tuple[PlannedFlow, ...]] = {}
 
     def carry_out_all(self, on_step: Callable[[Step], None]) -> tuple[Moment, ...]:
         """Carry out every step in its turn and return the moments of those with a label."""
@@ -100,6 +114,7 @@ class _Interpreter:
                 world.wait(step.seconds + drawn_s)
             case (
                 SendFlows()
+                | SendAgain()
                 | OpenConnections()
                 | CloseConnections()
                 | Vanish()
@@ -116,14 +131,19 @@ class _Interpreter:
     def _have_clients(
         self,
         index: int,
-        step: SendFlows | OpenConnections | CloseConnections | Vanish | BeginAttempts | EndAttempts,
+        step: ClientStep,
     ) -> None:
         world = self._world
         match step:
             case SendFlows():
-                world.send(self._draws.flows(step, self._aim(step.aimed_at)))
+                self._drawn[step.batch] = self._draws.flows(step, self._aim(step.aimed_at))
+                world.send(self._drawn[step.batch])
+            case SendAgain():
+                flows = self._drawn[step.of]
+                world.send(tuple(replace(flow, batch=step.batch) for flow in flows))
             case OpenConnections():
-                world.open_connections(self._draws.flows(step, self._aim(step.aimed_at)))
+                self._drawn[step.batch] = self._draws.flows(step, self._aim(step.aimed_at))
+                world.open_connections(self._drawn[step.batch])
             case CloseConnections():
                 world.close_connections(step.batch, step.host)
             case Vanish():

@@ -39,8 +39,7 @@ class Traffic(StrEnum):
 class SendFlows:
     """Clients open ``count`` connections to a port of the virtual IP, one request in each.
 
-    With ``aimed_at`` all fall into buckets of one host, as in `BeginAttempts`. With ``again`` they
-    use the port pairs of an earlier batch once more.
+    With ``aimed_at`` all fall into buckets of one host, as in `BeginAttempts`.
     """
 
     batch: str
@@ -48,7 +47,17 @@ class SendFlows:
     count: int
     spread: Spread
     aimed_at: str | None = None
-    again: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SendAgain:
+    """Clients open connections once more from the very port pairs of an earlier batch.
+
+    That batch was sent, or opened to last and is over.
+    """
+
+    batch: str
+    of: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +236,7 @@ class Leak:
 
 Step = (
     SendFlows
+    | SendAgain
     | OpenConnections
     | CloseConnections
     | Vanish

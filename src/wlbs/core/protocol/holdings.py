@@ -85,10 +85,15 @@ class Holdings:
         pairs = zip(self._left, foreign, strict=True)
         self._left = tuple(left & buckets_in(groups) for left, groups in pairs)
 
-    def count_peer(self, peer: HostIndex, foreign: Sequence[int]) -> None:
-        """Take note of the groups in which a peer says it has connections it does not own."""
+    def count_peer(self, peer: HostIndex, foreign: Sequence[int], target: int) -> None:
+        """Take note of the groups in which a peer says it has connections it does not own.
+
+        In what its target gives it, it may have some as well: a peer that no longer counts, because
+        it is deaf, goes on claiming what others take.
+        """
         if len(foreign) == self._shares.rule_count:
-            self._holders[peer] = tuple(map(buckets_in, foreign))
+            pairs = zip(foreign, self._shares.due(target, peer), strict=True)
+            self._holders[peer] = tuple(buckets_in(groups) | due for groups, due in pairs)
 
     def forget(self, peer: HostIndex) -> None:
         """Take note that a peer's connections are over."""

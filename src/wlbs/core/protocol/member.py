@@ -29,7 +29,6 @@ from collections.abc import Mapping
 from typing import Final, assert_never
 
 from wlbs.core.address import Mac
-from wlbs.core.allocation import resolver
 from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.counting import Counting
 from wlbs.core.protocol.effects import (
@@ -60,7 +59,7 @@ from wlbs.core.protocol.lease import Lease
 from wlbs.core.protocol.peers import TAKING_PART, Peer, Peers
 from wlbs.core.protocol.probing import Prober
 from wlbs.core.protocol.refusal import Refusal
-from wlbs.core.protocol.shares import Shares, hosts_of, target_of
+from wlbs.core.protocol.shares import Shares, target_of
 from wlbs.core.protocol.speaking import Incarnation, Speaker
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import FilterTable, Vip
@@ -98,6 +97,8 @@ class Member:
         self._claimed_from = 0
         self.target = 0
         self._counted: tuple[Peer, ...] = ()
+        self._claimants: tuple[tuple[int, HostIndex], ...] = ()
+        self._blocks = self._shares.none
         self._participants: frozenset[HostIndex] = frozenset()
         self._listen_until: Instant | None = None
         self._expected: Instant | None = None
@@ -152,33 +153,33 @@ class Member:
                 assert_never(event)
 
     def _on_heartbeat(self, source: Mac, data: bytes, now: Instant) -> tuple[Effect, ...]:
-        known = {peer.index: _news_of(peer) for peer in self.peers}
+        known = {peer.index: peer.news for peer in self.peers}
         heartbeat, reports = self.hearing.hear(source, data, now)
         if heartbeat is None:
             return reports
         peer = self.peers.get(heartbeat.host)
         assert peer is not None, "hearing accepts peers only"
         if not self.peers.is_odd(peer):
-            self.holdings.count_peer(peer.index, heartbeat.foreign)
-        if known[peer.index] != _news_of(peer):
-            self._speaker.hurry()  # whoever says something new waits for our echo
+            self.holdings.count_peer(peer.index, heartbeat.foreign, heartbeat.target)
+        if known[peer.index] == peer.news:
+            return reports
+        if self.state is State.STOPPED:
+            self._speaker.say_goodbye()  # or it would wait for a host that only seems silent
+        else:
+            self._speaker.hurry()  # it waits for our echo
         return reports
 
     def _on_answer(self, data: bytes, now: Instant) -> tuple[Effect, ...]:
-        answered = self._prober.answered(data, now)
-        if answered is None:
-            return self.hearing.refuse(Refusal.FORGED, "an answer to a probe", now)
-        peer, boot_nonce = answered
-        if peer.report is not None and boot_nonce != peer.report.boot_nonce:
-            self.holdings.forget(peer.index)
-        return ()
+        if self._prober.answered(data, now):
+            return ()
+        return self.hearing.refuse(Refusal.FORGED, "an answer to a probe", now)
 
     def _on_carrier(self, now: Instant, *, up: bool) -> tuple[Effect, ...]:
         self._has_carrier = up
         if up:
             self._listen_until = Instant(now + self.cluster.timing.detection_ns)
             return ()
-        return self._step_back("the interface has lost its carrier", None)
+        return self._step_back("the interface has lost its carrier", now, listens=False)
 
     def _on_start(self, now: Instant) -> tuple[Effect, ...]:
         if self.state not in {State.STOPPED, State.DRAINING}:
@@ -214,18 +215,18 @@ class Member:
             self.peers.forgive(lateness_ns, now)
         if lateness_ns <= self.cluster.timing.lease_ns:
             return ()
-        listen_until = Instant(now + self.cluster.timing.detection_ns)
-        return self._step_back(f"stood still for {lateness_ns // 1_000_000} ms", listen_until)
+        return self._step_back(f"stood still for {lateness_ns // 1_000_000} ms", now, listens=True)
 
-    def _step_back(self, because: str, listen_until: Instant | None) -> tuple[Effect, ...]:
+    def _step_back(self, because: str, now: Instant, *, listens: bool) -> tuple[Effect, ...]:
         """Let go of everything; a member that takes part, or is about to, listens anew."""
         if self.state is State.STOPPED:
             return ()
         self.lease.end()
         self.holdings.let_go()
+        self._counting.let_go(now)
         if self.state is State.DRAINING:
             return (EndLease(),)
-        self._listen_until = listen_until
+        self._listen_until = Instant(now + self.cluster.timing.detection_ns) if listens else None
         if self.state is State.JOINING:
             return (EndLease(),)
         return (EndLease(), self._move(State.JOINING, because))
@@ -242,15 +243,16 @@ class Member:
         matters = self.state is State.DRAINING or self.holdings.has_left
         if self.state is not State.STOPPED:
             effects += self._counting.ask(now, matters=matters)
-        foreign = self.holdings.foreign
-        effects += self._speaker.speak(self.state, self.target, foreign, self.peers, now)
+        if self._speaker.is_due(self.state, now):
+            foreign = self.holdings.foreign
+            effects += self._speaker.speak(self.state, self.target, foreign, self.peers, now)
         return tuple(effects)
 
     def _move_on(self, now: Instant) -> tuple[Effect, ...]:
         """Change state where time, or the word of others, asks for it."""
         barred = self._barred(now)
         if self.takes_part and barred:
-            return self._step_back(barred, Instant(now + self.cluster.timing.detection_ns))
+            return self._step_back(barred, now, listens=True)
         has_listened = self._listen_until is not None and now >= self._listen_until
         if self.state is State.JOINING and has_listened and self._has_carrier and not barred:
             self._listen_until = None
@@ -270,15 +272,17 @@ class Member:
         return ""
 
     def _count(self, now: Instant) -> None:
-        """See which peers count now; one that no longer does cannot say what it still has."""
+        """See which peers count now, and which cannot say any more where they have connections."""
         counted = self.peers.counted(now)
         for peer in self._counted:
-            if peer not in counted:
-                peer.is_stale = True
-                self.holdings.suspect(peer.index)
+            peer.is_stale = peer.is_stale or peer not in counted
         for peer in self.peers:
-            if self.peers.is_gone(peer, now) or self.peers.is_odd(peer):
+            is_odd = self.peers.is_odd(peer)
+            if self.peers.is_gone(peer, now) or (is_odd and peer.has_nothing):
                 self.holdings.forget(peer.index)
+            elif is_odd or not self.peers.is_heard(peer, now):
+                # The groups it names are not of our buckets, or it has taken others since.
+                self.holdings.suspect(peer.index)
         self._counted = counted
 
     def _share(self, now: Instant) -> tuple[Effect, ...]:
@@ -306,12 +310,13 @@ class Member:
 
     def _blocked(self) -> tuple[int, ...]:
         """Return what the peers that count claim."""
-        blocked = self._shares.none
-        for peer in self._counted:
-            if peer.target:
-                due = self._shares.due(peer.target, peer.index)
-                blocked = tuple(a | b for a, b in zip(blocked, due, strict=True))
-        return blocked
+        claimants = tuple((peer.target, peer.index) for peer in self._counted if peer.target)
+        if claimants != self._claimants:
+            self._claimants, self._blocks = claimants, self._shares.none
+            for target, index in claimants:
+                due = self._shares.due(target, index)
+                self._blocks = tuple(a | b for a, b in zip(self._blocks, due, strict=True))
+        return self._blocks
 
     def _install(self, now: Instant) -> tuple[Effect, ...]:
         """Install the table if anything in it has changed."""
@@ -327,10 +332,10 @@ class Member:
 
     def _vips(self, now: Instant) -> tuple[Vip, ...]:
         """Return who answers ARP; everyone, where the one whose turn it is has missed a beat."""
-        answering = self._participants or frozenset({self.own})
         suspects = self.peers.suspects(now)
-        chosen = {vip: resolver(self.cluster.key, vip, answering) for vip in self.cluster.vips}
-        return tuple(Vip(vip, index, index in suspects) for vip, index in chosen.items())
+        resolvers = self._shares.resolvers(target_of(self._participants or {self.own}))
+        pairs = zip(self.cluster.vips, resolvers, strict=True)
+        return tuple(Vip(vip, index, index in suspects) for vip, index in pairs)
 
     def _build_table(self, vips: tuple[Vip, ...]) -> FilterTable:
         return FilterTable(
@@ -352,9 +357,7 @@ class Member:
         if not self.takes_part:
             return ()
         agreed = self.holdings.held == self._shares.due(self.target, self.own) and all(
-            peer.target == self.target
-            for peer in self._counted
-            if peer.index in hosts_of(self.target)
+            peer.target == self.target for peer in self._counted if self.target >> peer.index & 1
         )
         if agreed and self.state is State.CONVERGING:
             return (self._move(State.CONVERGED, "its share is its own, and all agree"),)
@@ -382,13 +385,11 @@ class Member:
     def _next_deadline(self, now: Instant) -> Instant | None:
         if self.state is State.STOPPED:
             return self._speaker.next_at(self.state)
-        moments = [
-            self._speaker.next_at(self.state),
-            self._prober.next_round(now),
-            self._listen_until,
-        ]
+        moments = [self._speaker.next_at(self.state), self._prober.next_round(now)]
         moments += self.peers.deadlines(now)
-        return min((Instant(max(at, now)) for at in moments if at is not None), default=None)
+        if self._listen_until is not None and self._listen_until > now:
+            moments.append(self._listen_until)
+        return min(at for at in moments if at is not None)
 
     def _move(self, after: State, because: str) -> ReportState:
         before = self.state
@@ -396,9 +397,3 @@ class Member:
         self.state = after
         self._speaker.hurry()
         return ReportState(before, after, because)
-
-
-def _news_of(peer: Peer) -> tuple[object, ...]:
-    """Return what of a peer's heartbeat others wait to have heard."""
-    report = peer.report
-    return (report.boot_nonce, report.state, report.target) if report else ()

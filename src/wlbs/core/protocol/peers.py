@@ -46,6 +46,8 @@ class Peer:
     vouched_at: Instant | None = None
     answered_at: Instant | None = None
     """When its data path last answered a probe."""
+    answered_nonce: int | None = None
+    """Which load of its data path answered: only that one can be speaking now."""
     said_live_at: Instant | None = None
     """When its data path last said that its lease is live; None if it said otherwise since."""
 
@@ -60,6 +62,18 @@ class Peer:
         return self.report is not None and not self.is_stale and self.report.state in TAKING_PART
 
     @property
+    def news(self) -> tuple[int, State, int] | None:
+        """What of its report others wait to have heard."""
+        report = self.report
+        return (report.boot_nonce, report.state, report.target) if report is not None else None
+
+    @property
+    def has_nothing(self) -> bool:
+        """Whether it says that it has no connection and asks for no bucket."""
+        report = self.report
+        return report is not None and not report.target and not any(report.foreign)
+
+    @property
     def target(self) -> int:
         """The target it said its table follows; none if that may be over."""
         return self.report.target if self.report is not None and not self.is_stale else 0
@@ -71,6 +85,7 @@ class Peers:
     def __init__(self, cluster: Cluster, own: HostIndex, now: Instant) -> None:
         """Know their names from the configuration, and nothing else."""
         self._timing: Timing = cluster.timing
+        self._suspicion_ns = cluster.timing.period_ns * 3 // 2
         self.configuration = cluster.configuration
         self._own = own
         self._peers = {
@@ -179,8 +194,7 @@ class Peers:
 
     def suspects(self, now: Instant) -> frozenset[HostIndex]:
         """Return the peers that have missed a heartbeat, and are silent for half a period more."""
-        patience_ns = self._timing.period_ns * 3 // 2
-        return frozenset(peer.index for peer in self if now - peer.heard_at >= patience_ns)
+        return frozenset(p.index for p in self if now - p.heard_at >= self._suspicion_ns)
 
     def is_gone(self, peer: Peer, now: Instant) -> bool:
         """Whether its connections are over: it stopped, or nothing of it answers for so long."""
@@ -201,13 +215,12 @@ class Peers:
 
     def deadlines(self, now: Instant) -> Iterable[Instant]:
         """Yield the moments at which silence alone changes what a peer is."""
-        detection_ns = self._timing.detection_ns
         for peer in self:
-            signs = (peer.vouched_at, peer.said_live_at, peer.answered_at)
-            for sign in (peer.heard_at, *filter(None, signs)):
-                for patience_ns in (detection_ns, RESET_AFTER_NS):
-                    if sign + patience_ns > now:
-                        yield Instant(sign + patience_ns)
+            signs = (peer.heard_at, peer.vouched_at, peer.said_live_at, peer.answered_at)
+            moments = [peer.heard_at + self._suspicion_ns]
+            for patience_ns in (self._timing.detection_ns, RESET_AFTER_NS):
+                moments += [at + patience_ns for at in signs if at is not None]
+            yield from (Instant(at) for at in moments if at > now)
 
     def _hears_anybody(self, now: Instant) -> bool:
         return any(self.is_heard(each, now) and not self.is_deaf(each, now) for each in self)

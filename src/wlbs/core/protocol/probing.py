@@ -57,16 +57,16 @@ class Prober:
         self._asked_at = now
         return tuple(self._question(self._peers.to_probe(now)))
 
-    def answered(self, data: bytes, now: Instant) -> tuple[Peer, int] | None:
-        """Take note of an answer; return whose it is and its boot nonce, or None if it is none."""
+    def answered(self, data: bytes, now: Instant) -> bool:
+        """Take note of an answer; whether it is one to a question of ours."""
         answer = decode_answer(data, self._cluster.key)
         index = self._asked.pop(answer.challenge, None) if answer else None
         peer = self._peers.get(index) if index is not None else None
         if answer is None or peer is None:
-            return None
-        peer.answered_at = now
+            return False
+        peer.answered_at, peer.answered_nonce = now, answer.boot_nonce
         peer.said_live_at = now if answer.lease_live else None
-        return peer, answer.boot_nonce
+        return True
 
     def _question(self, peers: Iterable[Peer]) -> Iterable[SendProbe]:
         for peer in peers:

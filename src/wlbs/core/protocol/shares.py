@@ -9,7 +9,7 @@ operation. Knows nothing of who has which target, or holds what.
 from collections.abc import Iterable
 from typing import Final
 
-from wlbs.core.allocation import allocate
+from wlbs.core.allocation import allocate, resolver
 from wlbs.core.buckets import BUCKET_COUNT
 from wlbs.core.census import BUCKETS_PER_GROUP, GROUP_COUNT
 from wlbs.core.cluster import Cluster
@@ -30,6 +30,7 @@ class Shares:
         """Remember nothing yet."""
         self._cluster = cluster
         self._owners: dict[int, tuple[bytes, ...]] = {}
+        self._resolvers: dict[int, tuple[HostIndex, ...]] = {}
         self._due: dict[tuple[int, HostIndex], tuple[int, ...]] = {}
 
     @property
@@ -45,11 +46,17 @@ class Shares:
     def owners(self, target: int) -> tuple[bytes, ...]:
         """Return who owns each bucket of each rule, the default rule last."""
         if target not in self._owners:
-            if len(self._owners) >= TARGETS_KEPT_MAX:
-                self._owners.clear()
-                self._due.clear()
+            self._make_room()
             self._owners[target] = self._allocated(target)
         return self._owners[target]
+
+    def resolvers(self, target: int) -> tuple[HostIndex, ...]:
+        """Return who answers ARP for each virtual IP; a target without hosts has nobody to."""
+        if target not in self._resolvers:
+            self._make_room()
+            key, hosts = self._cluster.key, hosts_of(target)
+            self._resolvers[target] = tuple(resolver(key, v, hosts) for v in self._cluster.vips)
+        return self._resolvers[target]
 
     def due(self, target: int, host: HostIndex) -> tuple[int, ...]:
         """Return the buckets of each rule that a target gives to a host."""
@@ -61,6 +68,12 @@ class Shares:
             known = tuple(owned_by(each, host) for each in owners)
             self._due[target, host] = known
         return known
+
+    def _make_room(self) -> None:
+        if max(len(self._owners), len(self._resolvers)) >= TARGETS_KEPT_MAX:
+            self._owners.clear()
+            self._due.clear()
+            self._resolvers.clear()
 
     def _allocated(self, target: int) -> tuple[bytes, ...]:
         present = hosts_of(target)

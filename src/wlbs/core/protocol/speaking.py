@@ -16,9 +16,14 @@ from wlbs.core.protocol.peers import Peers
 from wlbs.core.protocol.wire import Heartbeat, encode
 from wlbs.core.rules import HostIndex
 
-SPACING_DIVISOR: Final = 50
-"""Heartbeats that cannot wait for the period keep a fiftieth of it between them: 2 ms by default,
-so that sixty-four hosts that change at once do not answer each change with a storm."""
+SPACING_DIVISOR: Final = 100
+"""Heartbeats that cannot wait for the period keep a hundredth of it between them for each host of
+the cluster: by default 3 ms among three, 64 ms among 64. So nobody hears more than a thousand in a
+second, however much changes at once; sixteen hosts that joined together at 2 ms each kept two
+processors so busy that they missed each other's heartbeats and changed again, without end."""
+
+SPACING_NS_MIN: Final = 2_000_000
+"""Above the millisecond in which sequences count, so that the clock outruns every sequence."""
 
 _NS_PER_MS: Final = 1_000_000
 
@@ -49,6 +54,8 @@ class Speaker:
         self._lease = lease
         self._is_urgent = False
         self._farewell_count = 0
+        due_ns = cluster.timing.period_ns * len(cluster.hosts) // SPACING_DIVISOR
+        self._spacing_ns = max(due_ns, SPACING_NS_MIN)
         # Milliseconds, so that an agent that takes over the data path of a dead one goes on above
         # what that one has said: heartbeats keep more than a millisecond between them.
         self.sequence = now // _NS_PER_MS
@@ -67,16 +74,18 @@ class Speaker:
         if state is State.STOPPED and not self._farewell_count:
             return None
         period_ns = self._cluster.timing.period_ns
-        wait_ns = period_ns // SPACING_DIVISOR if self._is_urgent else period_ns
+        wait_ns = self._spacing_ns if self._is_urgent else period_ns
         return Instant(self._lease.last_sent + wait_ns)
+
+    def is_due(self, state: State, now: Instant) -> bool:
+        """Whether a heartbeat is due now."""
+        due_at = self.next_at(state)
+        return due_at is not None and now >= due_at
 
     def speak(
         self, state: State, target: int, foreign: tuple[int, ...], peers: Peers, now: Instant
     ) -> tuple[SendHeartbeat, ...]:
-        """Return the heartbeat that is due now, if one is."""
-        due_at = self.next_at(state)
-        if due_at is None or now < due_at:
-            return ()
+        """Return the heartbeat that is due now."""
         self._is_urgent = False
         if state is State.STOPPED:
             self._farewell_count -= 1

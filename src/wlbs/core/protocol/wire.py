@@ -13,7 +13,7 @@ Layout, all integers little-endian::
     8  for each rule:    which bucket groups have connections of the sender it does not own
    16  tag
 
-At 64 hosts and 33 rules that is 899 octets, of at most `SIZE_MAX`. The tag is BLAKE2b (RFC 7693)
+At 64 hosts and 33 rules that is 897 octets, of at most `SIZE_MAX`. The tag is BLAKE2b (RFC 7693)
 under the cluster's heartbeat key over everything before it; what follows it is padding. The cluster
 is named by a digest of its name and primary IP address, so that a neighbour's heartbeat is told
 from a forged one.

@@ -10,21 +10,25 @@
 #include "filter.h"
 
 #define GUARD_ETHERTYPE_COUNT_MAX 64
+#define TABLE_COUNT 4
 
-struct table_map {
+/*
+ * One table is in force, the others are written while nobody reads them. So a table is swapped as
+ * one, by one store: a frame sees the old one or the new, never both. A frame would have to be held
+ * up in the middle of its decision for TABLE_COUNT - 1 swaps to see its table overwritten. An array
+ * of maps would say the same with one map each; but the kernel lets whoever changes it wait until
+ * every processor has left every program (maybe_wait_bpf_programs), 8 to 20 ms here, in which an
+ * agent can neither hear nor speak.
+ */
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, TABLE_COUNT);
 	__type(key, u32);
 	__type(value, struct filter_table);
-};
-
-/* One slot, so that a table is swapped as one: a frame sees the old one or the new, never both. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__array(values, struct table_map);
 } tables SEC(".maps");
+
+/* Which of them is in force, counted from 1; 0 before the first. */
+u32 active SEC(".bss.active");
 
 /*
  * A variable to the programs and a map of one entry to everybody else: reading it costs one load,
@@ -49,10 +53,9 @@ struct {
 
 static __always_inline const struct filter_table *current_table(void)
 {
-	u32 first = 0;
-	void *table = bpf_map_lookup_elem(&tables, &first);
+	u32 index = *(volatile u32 *)&active - 1;
 
-	return table ? bpf_map_lookup_elem(table, &first) : 0;
+	return bpf_map_lookup_elem(&tables, &index);
 }
 
 static __always_inline int is_lease_live(void)

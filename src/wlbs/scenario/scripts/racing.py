@@ -29,6 +29,7 @@ from wlbs.scenario.steps import (
     Heal,
     OpenConnections,
     Scenario,
+    SendAgain,
     SendCookies,
     SendFlows,
     Spread,
@@ -45,6 +46,9 @@ _PAIR_COUNT: Final = 24
 
 _ATTEMPT_S: Final = 0.02
 _BURST_S: Final = 0.01
+
+_HALFWAY_S: Final = 0.15
+"""So many flows are half-way when buckets move; their first questions are then sent again soon."""
 
 _MOVED_S_MAX: Final = 4.0
 """A hand-over takes milliseconds; the operator's command, on a busy machine, takes the rest."""
@@ -137,18 +141,19 @@ def _halfway(topology: Topology) -> tuple[Step, ...]:
         Wait(0.2, HEARTBEAT_S),
         Cut(victim, deaf),
         Cut(slow, victim, _LATE),
+        Wait(_HALFWAY_S),
         Do(Deed.DRAINSTOP, victim),
         AwaitHolders(others, _MOVED_S_MAX, "moved"),
         Heal(),
         Wait(_RETRIED_S),
         EndAttempts("races"),
-        SendFlows("once elsewhere", PORT, _PAIR_COUNT, Spread.PORTS, again="once"),
-        SendFlows("stale elsewhere", PORT, _PAIR_COUNT, Spread.PORTS, again="stale"),
+        SendAgain("once elsewhere", of="once"),
+        SendAgain("stale elsewhere", of="stale"),
         Do(Deed.START, victim),
         AwaitHolders(hosts, _MOVED_S_MAX),
-        SendFlows("once at home", PORT, _PAIR_COUNT, Spread.PORTS, again="once"),
+        SendAgain("once at home", of="once"),
         # Here the SYN meets the connection it is the end of: challenged, reset, sent again.
-        SendFlows("stale at home", PORT, _PAIR_COUNT, Spread.PORTS, again="stale"),
+        SendAgain("stale at home", of="stale"),
     )
 
 
@@ -161,6 +166,7 @@ def _burst(topology: Topology) -> tuple[Step, ...]:
         BeginAttempts("burst", PORT, _BURST_S, aimed_at=victim),
         Wait(0.2, HEARTBEAT_S),
         Cut(topology.clients[-1].name, victim, _LATE),
+        Wait(_HALFWAY_S),
         Do(Deed.DRAINSTOP, victim),
         AwaitHolders(others, _MOVED_S_MAX, "the burst has moved"),
         Heal(),
