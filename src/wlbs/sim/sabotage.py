@@ -71,9 +71,8 @@ def _other_key(key: HashKey) -> HashKey:
 
 
 def _without_numbers(facts: SocketFacts, segment: Segment) -> Claim:
-    """Claim whatever a socket has the addresses of."""
-    del segment
-    return Claim.LISTENER if isinstance(facts, Listener) else Claim.SOCKET
+    """Claim whatever a socket has the addresses of; a listener has nobody's."""
+    return judge(facts, segment) if isinstance(facts, Listener) else Claim.SOCKET
 
 
 def _without_cookies(facts: SocketFacts, segment: Segment) -> Claim:
