@@ -20,7 +20,8 @@ CAUGHT_BY = {
     "two-owners": Guarantee.ONE_OWNER,
     "arp-from-all": Holds.ARP_ONCE,
     "key-differs": "each host has 33.3% of 'affinity none', within 5 points",
-    "ack-check-off": "no attempt of 'aimed' is refused, reset or lost",
+    "ack-check-off": Holds.KEPT_ONCE,
+    "cookie-off": "no attempt of 'burst' is refused, reset or lost",
     "flag-off": "every connection of 'meanwhile' goes on",
     "lease-off": Guarantee.STALLED_KEEPS_NOTHING,
 }
@@ -83,3 +84,16 @@ def test_loss_and_doubling_widen_no_window(name: str) -> None:
 def test_a_scenario_holds_for_many_seeds(name: str) -> None:
     failed = [seed for seed in range(2, 12) if not run_in_sim(SCENARIOS[name], seed).report.passed]
     assert not failed
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize(
+    ("name", "caught_by"),
+    [
+        ("flag-off", "every connection of 'lasting' goes on"),
+        ("lease-off", "what h2 held is kept by others only after its last new flow"),
+    ],
+)
+def test_a_hand_over_shows_what_flags_and_leases_are_for(name: str, caught_by: str) -> None:
+    report = run_in_sim(SCENARIOS["handover-races"], 1, Options(SABOTAGES[name])).report
+    assert caught_by in [each.what for each in report.expectations if not each.held]
