@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 from tests.core.protocol.said import NONCE, ONE, TWO, echo, mac, ms, said
 
-from wlbs.core.cluster import TIMINGS, Cluster
+from wlbs.core.cluster import TIMINGS, Cluster, Host
 from wlbs.core.protocol.effects import State
 from wlbs.core.protocol.events import Instant
 from wlbs.core.protocol.lease import Lease
@@ -35,6 +35,17 @@ class Voice:
         return decode(sent[0].data, self.cluster)
 
 
+@pytest.mark.parametrize(("host_count", "spacing_ms"), [(1, 2), (2, 2), (16, 16), (64, 64)])
+def test_the_more_hosts_the_wider_the_spacing(
+    cluster: Cluster, host_count: int, spacing_ms: int
+) -> None:
+    """Nobody is to hear more than a thousand urgent heartbeats in a second."""
+    hosts = tuple(Host(n, f"h{n}", cluster.hosts[0].dedicated_ip) for n in range(1, host_count + 1))
+    voice = Voice(dataclasses.replace(cluster, hosts=hosts))
+    voice.speaker.hurry()
+    assert voice.speaker.next_at(State.CONVERGED) == BEGINNING + ms(spacing_ms)
+
+
 @pytest.fixture
 def voice(cluster: Cluster) -> Voice:
     """Return a voice under the default profile."""
@@ -54,8 +65,8 @@ def test_a_period_lies_between_two_heartbeats(cluster: Cluster, name: str) -> No
 
 
 def test_news_cannot_wait_but_keeps_the_spacing(voice: Voice) -> None:
-    spacing_ns = ms(3)
-    assert spacing_ns == voice.cluster.timing.period_ns * 3 // SPACING_DIVISOR
+    spacing_ns = 3 * voice.cluster.timing.period_ns // SPACING_DIVISOR
+    assert spacing_ns == ms(3)
     voice.speaker.hurry()
     assert voice.speak(Instant(BEGINNING + spacing_ns - 1)) is None
     assert voice.speak(Instant(BEGINNING + spacing_ns)) is not None
