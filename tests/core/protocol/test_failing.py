@@ -7,7 +7,7 @@ from tests.core.protocol.bus import FLIGHT_NS_MAX, MS, Bus
 from wlbs.core.protocol.effects import ReportMembership, State
 
 TWO_FLIGHTS_MS = 2 * FLIGHT_NS_MAX / MS
-SPACING_MS = 2
+SPACING_MS = 3
 DETECTION_MS = 300
 LEASE_MS = 285
 
