@@ -11,6 +11,7 @@ from wlbs.scenario.steps import (
     Leak,
     OpenConnections,
     Scenario,
+    SendAgain,
     SendFlows,
 )
 from wlbs.scenario.topology import Topology
@@ -32,7 +33,7 @@ def strangers(scenario: Scenario) -> set[str]:
     opened = {
         step.batch
         for step in scenario.steps
-        if isinstance(step, SendFlows | OpenConnections | BeginAttempts)
+        if isinstance(step, SendFlows | SendAgain | OpenConnections | BeginAttempts)
     }
     found = set()
     for part in (*scenario.steps, *scenario.expects):
@@ -41,7 +42,7 @@ def strangers(scenario: Scenario) -> set[str]:
             is_strange = (
                 (name in LABEL_FIELDS and value not in labels)
                 or (name in HOST_FIELDS and value not in {None, *nodes})
-                or (name == "batch" and value not in opened)
+                or (name in {"batch", "of"} and value not in opened)
             )
             if is_strange:
                 found.add(value)
@@ -59,12 +60,19 @@ def test_a_scenario_speaks_only_of_what_it_has(scenario: Scenario) -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda each: each.name)
 def test_attempts_that_begin_also_end(scenario: Scenario) -> None:
     begun = [step.batch for step in scenario.steps if isinstance(step, BeginAttempts)]
-    assert begun == [step.batch for step in scenario.steps if isinstance(step, EndAttempts)]
+    ended = [step.batch for step in scenario.steps if isinstance(step, EndAttempts)]
+    assert sorted(begun) == sorted(ended)
 
 
 def test_a_name_that_stands_for_nothing_is_told() -> None:
-    small = Scenario("try", "", Topology(1, 2), (Leak("h9"), CloseConnections("none")), ())
-    assert strangers(small) == {"h9", "none"}
+    small = Scenario(
+        "try",
+        "",
+        Topology(1, 2),
+        (Leak("h9"), CloseConnections("none"), SendAgain("again", of="never")),
+        (),
+    )
+    assert strangers(small) == {"h9", "none", "never"}
 
 
 def test_every_scenario_is_found_by_its_name() -> None:

@@ -81,6 +81,18 @@ def test_a_bucket_may_move_between_a_syn_and_the_same_syn_sent_again() -> None:
     assert ownership(*moved).held
 
 
+def test_an_earlier_holders_stack_may_send_its_syn_ack_again() -> None:
+    """Both SYNs were kept, each by one host; the client acknowledged the second answer."""
+    moved = (client(1.0, "S"), host(1.001, H1, "SA"), client(2.0, "S"), host(2.001, H2, "SA"))
+    opened = (*moved, client(2.002, "A", after=H2), heard(2.9, H2, H1))
+    assert ownership(*opened, host(3.0, H1, "SA")).held
+    assert not ownership(*opened, host(3.0, H1, "A")).held
+
+
+def test_a_syn_ack_to_nobodys_syn_is_caught_in_an_open_connection() -> None:
+    assert not ownership(*OPENED, heard(1.5, H1, H2), host(1.6, H2, "SA")).held
+
+
 def test_a_second_host_in_an_open_connection_is_caught_by_its_reset() -> None:
     judged = ownership(*OPENED, heard(4.0, H1, H2), host(5.0, H2, "R"))
     assert not judged.held
@@ -100,8 +112,9 @@ def test_a_port_pair_that_comes_back_is_another_connection() -> None:
     again = client(9.0, "S")
     later = SeenFrame(again.at_s, again.port, again.direction, other_sequence(again.data))
     assert ownership(*OPENED, heard(8.9, H1, H2), later, host(9.001, H2, "SA")).held
-    # The same bytes as before are the old SYN again, in an open connection.
-    assert not ownership(*OPENED, heard(8.9, H1, H2), again, host(9.001, H2, "SA")).held
+    # The same bytes as before are the old SYN again: its owner may have changed, the data's not.
+    assert ownership(*OPENED, heard(8.9, H1, H2), again, host(9.001, H2, "SA")).held
+    assert not ownership(*OPENED, heard(8.9, H1, H2), again, host(9.001, H2, "A")).held
 
 
 def other_sequence(data: bytes) -> bytes:

@@ -25,6 +25,7 @@ from wlbs.scenario.steps import (
     Occupy,
     OpenConnections,
     Scenario,
+    SendAgain,
     SendFlows,
     SetCarrier,
     Spread,
@@ -194,6 +195,14 @@ def test_no_source_port_is_used_twice_in_a_run() -> None:
     assert len(ports) == len(set(ports))
     # Two waits of 1.5 and 5 s, four steps that say no duration, at two attempts a second.
     assert len(world.flows["new"]) >= 2 * 6.5
+
+
+def test_what_is_sent_again_comes_from_the_same_port_pairs() -> None:
+    world = Script()
+    steps = (SendFlows("first", 80, 5, Spread.PORTS), SendAgain("again", of="first"))
+    run(scenario(*steps), world, 1)
+    first, again = world.flows["first"], world.flows["again"]
+    assert first == tuple(replace(flow, batch="first") for flow in again)
 
 
 def test_a_wait_is_drawn_from_the_seed() -> None:

@@ -19,8 +19,9 @@ PATIENCE_S: Final = 2.0
 """A lost segment of an open connection is sent again after 0.2 s and twice that (Linux's least
 retransmission timeout, doubled); an answer that three of them do not bring is none."""
 
-ATTEMPT_S_MAX: Final = 2.5
-"""A lost SYN is sent again after 1 s (RFC 6298, 2.1), and on recent kernels after 2 s once more."""
+ATTEMPT_S_MAX: Final = 3.5
+"""A lost SYN is sent again after 1 s and, if that one is lost too, after 3 s (RFC 6298, 2.1 and
+5.5); recent kernels are quicker."""
 
 TRANSFER_S: Final = 0.3
 """Between an answer and the next question on a connection that lasts."""

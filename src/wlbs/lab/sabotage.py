@@ -9,18 +9,21 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from wlbs.core.buckets import HashKey
 from wlbs.core.rules import HostIndex
 from wlbs.datapath.layout import BUCKETS_AT, TABLE_SIZE, VIP_SLOT, VIP_SLOT_COUNT, VIPS_AT
-from wlbs.datapath.loader import Datapath
+from wlbs.datapath.loader import MAPS, Datapath
 from wlbs.lab.command import inside, run, start
 from wlbs.lab.names import NODE_INTERFACE, LabNames
 from wlbs.lab.tables import put
 from wlbs.linux import libbpf
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.topology import Node, Topology
+
+VARIANTS: Final = Path(__file__).parent / "bpf"
 
 VICTIM: Final = HostIndex(1)
 """Host h2 is broken where one host is enough."""
@@ -125,6 +128,23 @@ def _meddled(site: Site, word: str) -> None:
     start(inside(site.names.namespace(site.victim.name), *words), log)
 
 
+def _reprogrammed(site: Site, variant: str) -> None:
+    """Put a variant of the ingress program in the place of every host's own, on the same maps."""
+    for host in site.topology.hosts:
+        pins = site.names.pins(host.name)
+        datapath = Datapath.open(pins)
+        maps = {name: datapath.descriptor(name) for name in MAPS}
+        try:
+            changed = libbpf.BpfObject(VARIANTS / f"{variant}.bpf.o", maps)
+            for pin in sorted(pins.glob("link-*-xdp")):
+                link = libbpf.open_pinned(pin)
+                libbpf.update_link(link, dict(changed.programs())["wlbs_filter"])
+                os.close(link)
+            changed.close()
+        finally:
+            datapath.close()
+
+
 def _other_key(site: Site) -> dict[str, HashKey]:
     return {site.victim.name: HashKey(bytes(octet ^ 0xFF for octet in site.key.octets))}
 
@@ -138,6 +158,18 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
         Sabotage("two-owners", "h2 also takes the flows of h1", inject=_two_owners),
         Sabotage("arp-from-all", "every host answers ARP", inject=_arp_from_all),
         Sabotage("key-differs", "h2 has another key", other_keys=_other_key),
+        Sabotage(
+            "ack-check-off",
+            "any socket claims a segment, whatever the segment acknowledges",
+            caught_in="handover-races",
+            inject=lambda site: _reprogrammed(site, "ack_check_off"),
+        ),
+        Sabotage(
+            "cookie-off",
+            "no SYN cookie claims a segment",
+            caught_in="handover-races",
+            inject=lambda site: _reprogrammed(site, "cookie_off"),
+        ),
         Sabotage(
             "lease-off",
             "the lease of h2 never runs out",

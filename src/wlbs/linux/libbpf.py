@@ -11,7 +11,7 @@ import ctypes
 import errno
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,8 @@ LOG_LINES_SHOWN: Final = 6
 _TRACE_ITER: Final = 28
 """``enum bpf_attach_type``."""
 _READ_SIZE: Final = 1 << 16
+
+NO_MAPS: Final[Mapping[str, int]] = {}
 
 _POINTER: Final = ctypes.c_void_p
 _U32: Final = ctypes.c_uint32
@@ -108,6 +110,7 @@ _SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "bpf_program__fd": (_INT, (_POINTER,)),
     "bpf_map__name": (_TEXT, (_POINTER,)),
     "bpf_map__fd": (_INT, (_POINTER,)),
+    "bpf_map__reuse_fd": (_INT, (_POINTER, _INT)),
     "bpf_map_update_elem": (_INT, (_INT, _POINTER, _POINTER, ctypes.c_uint64)),
     "bpf_map_lookup_elem": (_INT, (_INT, _POINTER, _POINTER)),
     "bpf_obj_pin": (_INT, (_INT, _TEXT)),
@@ -117,6 +120,7 @@ _SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "bpf_prog_test_run_opts": (_INT, (_INT, _POINTER)),
     "bpf_link_create": (_INT, (_INT, _INT, _INT, _POINTER)),
     "bpf_link_detach": (_INT, (_INT,)),
+    "bpf_link_update": (_INT, (_INT, _INT, _POINTER)),
     "bpf_iter_create": (_INT, (_INT,)),
     "bpf_xdp_query_id": (_INT, (_INT, _INT, _POINTER)),
     "bpf_tc_hook_create": (_INT, (_POINTER,)),
@@ -165,8 +169,11 @@ def call(what: str, name: str, *arguments: object, tolerated: tuple[int, ...] = 
 class BpfObject:
     """A compiled object whose programs and maps are in the kernel until ``close``."""
 
-    def __init__(self, path: Path) -> None:
-        """Load everything in the object; LinuxError with the verifier's words if refused."""
+    def __init__(self, path: Path, shared: Mapping[str, int] = NO_MAPS) -> None:
+        """Load everything in the object; LinuxError with the verifier's words if refused.
+
+        ``shared`` has descriptors of maps that take the place of the object's own, by their names.
+        """
         library = _library()
         if not path.exists():
             what = f"{path} is missing"
@@ -181,6 +188,7 @@ class BpfObject:
         if not self._handle:
             what = f"cannot open {path}"
             raise refused(what, ctypes.get_errno())
+        self._share(shared)
         result = int(library.bpf_object__load(self._handle))
         if result < 0:
             self.close()
@@ -193,6 +201,15 @@ class BpfObject:
         if self._handle:
             _library().bpf_object__close(self._handle)
         self._handle = None
+
+    def _share(self, shared: Mapping[str, int]) -> None:
+        library = _library()
+        item = library.bpf_object__next_map(self._handle, None)
+        while item:
+            descriptor = shared.get(library.bpf_map__name(item).decode())
+            if descriptor is not None:
+                call("cannot share a map", "bpf_map__reuse_fd", item, descriptor)
+            item = library.bpf_object__next_map(self._handle, item)
 
     def programs(self) -> Iterator[tuple[str, int]]:
         """Yield name and file descriptor of each program."""
@@ -317,6 +334,11 @@ def read_iterator(program_fd: int) -> bytes:
 def detach_link(link_fd: int) -> None:
     """Detach a link now, whoever else holds it; one that is detached already stays so."""
     call("cannot detach a link", "bpf_link_detach", link_fd, tolerated=(errno.ENOLINK,))
+
+
+def update_link(link_fd: int, program_fd: int) -> None:
+    """Put another program in the place of a link's own: no frame sees neither."""
+    call("cannot update a link", "bpf_link_update", link_fd, program_fd, None)
 
 
 def xdp_program(ifindex: int) -> int | None:

@@ -26,6 +26,7 @@ from wlbs.scenario.steps import (
     Occupy,
     OpenConnections,
     Scenario,
+    SendAgain,
     SendFlows,
     SetCarrier,
     Step,
@@ -36,6 +37,12 @@ from wlbs.scenario.world import World
 STEP_S_MAX: Final = 6.0
 """Longer than any step takes that does not say itself how long it may: for attempts enough flows
 are drawn to last until they are to end. An agent that begins takes one to two seconds."""
+
+
+ClientStep = (
+    SendFlows | SendAgain | OpenConnections | CloseConnections | BeginAttempts | EndAttempts
+)
+"""What clients do."""
 
 
 def run(
@@ -64,6 +71,7 @@ class _Interpreter:
         self._world = world
         self._seed = seed
         self._draws = Draws(seed, scenario.topology)
+        self._sent: dict[str, tuple[PlannedFlow, ...]] = {}
 
     def carry_out_all(self, on_step: Callable[[Step], None]) -> tuple[Moment, ...]:
         """Carry out every step in its turn and return the moments of those with a label."""
@@ -92,6 +100,7 @@ class _Interpreter:
                 world.wait(step.seconds + drawn_s)
             case (
                 SendFlows()
+                | SendAgain()
                 | OpenConnections()
                 | CloseConnections()
                 | BeginAttempts()
@@ -107,12 +116,16 @@ class _Interpreter:
     def _have_clients(
         self,
         index: int,
-        step: SendFlows | OpenConnections | CloseConnections | BeginAttempts | EndAttempts,
+        step: ClientStep,
     ) -> None:
         world = self._world
         match step:
             case SendFlows():
-                world.send(self._draws.flows(step))
+                self._sent[step.batch] = self._draws.flows(step)
+                world.send(self._sent[step.batch])
+            case SendAgain():
+                flows = self._sent[step.of]
+                world.send(tuple(replace(flow, batch=step.batch) for flow in flows))
             case OpenConnections():
                 world.open_connections(self._draws.flows(step))
             case CloseConnections():

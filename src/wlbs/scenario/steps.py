@@ -44,6 +44,14 @@ class SendFlows:
 
 
 @dataclass(frozen=True, slots=True)
+class SendAgain:
+    """Clients open connections once more from the very port pairs of an earlier `SendFlows`."""
+
+    batch: str
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenConnections:
     """Clients open ``count`` long-lived connections, each transferring something again and again.
 
@@ -182,6 +190,7 @@ class Leak:
 
 Step = (
     SendFlows
+    | SendAgain
     | OpenConnections
     | CloseConnections
     | BeginAttempts

@@ -47,16 +47,6 @@ def member(cluster: Cluster) -> Member:
     return Member(cluster, ONE, Incarnation(mac(ONE), NONCE), ms(0))
 
 
-@pytest.fixture
-def bus(cluster: Cluster) -> Bus:
-    """Return three machines, all converged and nothing flagged."""
-    bus = Bus(cluster)
-    bus.add(1, 2, 3)
-    bus.start()
-    bus.run_until(lambda: bus.is_exact("h1", "h2", "h3"), within_ms=600)
-    return bus
-
-
 def joined_alone(member: Member) -> tuple[object, ...]:
     """Let a member join with nobody there, and return what it asked for at the end of that."""
     member.handle(StartRequested(), ms(0))

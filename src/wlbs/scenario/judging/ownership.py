@@ -49,11 +49,11 @@ def syn_once(observed: Observed, what: str) -> Expectation:
 def never_two_owners(observed: Observed, what: str) -> Expectation:
     """Judge every exchange: who may answer it, and when.
 
-    Until the client has acknowledged a SYN-ACK, there are never more hosts answering than SYNs were
-    sent: the bucket may move between a SYN and the same SYN sent again, and each is kept once.
-    From then on only the host whose SYN-ACK was acknowledged may send anything, a reset included,
-    unless nothing of that host has reached the other one for `RESET_AFTER_S`, or an operator has
-    stopped it, which cuts its connections.
+    Never more hosts answer a SYN than SYNs were sent: the bucket may move between a SYN and the
+    same SYN sent again, and each is kept once. That both stacks send their SYN-ACKs again is no
+    answer to anything. Once the client has acknowledged a SYN-ACK, whatever else is sent, a reset
+    included, comes from the host that sent it, unless nothing of that host has reached the other
+    one for `RESET_AFTER_S`, or an operator has stopped it, which cuts its connections.
     """
     judged = [each for each in exchanges(observed.sent) if each.answers]
     breaches = [breach for exchange in judged for breach in _breaches(observed, exchange)]
@@ -74,21 +74,26 @@ def _breaches(observed: Observed, exchange: Exchange) -> Iterator[tuple[float, s
         at_s, host = answer.at_s, answer.port
         if at_s > exchange.ended_s:
             return
-        owner = exchange.owner
-        if owner is not None and at_s >= exchange.owned_s:
-            if host == owner:
-                continue
-            if observed.was_stopped(owner, between=(exchange.owned_s, at_s)):
-                return
-            if observed.was_heard(owner, at_port=host, between=(at_s - RESET_AFTER_S, at_s)):
+        is_owned = exchange.owner is not None and at_s >= exchange.owned_s
+        if is_owned and not answer.segment.flags & TcpFlags.SYN:
+            if host != exchange.owner and _may_not(observed, exchange, host, at_s):
                 does = "resets" if answer.segment.flags & TcpFlags.RST else "answers"
-                yield at_s, f"{host} {does} {owner}'s {flow_words(exchange.flow)}"
+                yield at_s, f"{host} {does} {exchange.owner}'s {flow_words(exchange.flow)}"
         elif host not in answering:
             answering.append(host)
             syn_count = sum(1 for syn_s in exchange.syns_s if syn_s <= at_s)
             if len(answering) > max(syn_count, 1):
                 words = " and ".join(answering)
                 yield at_s, f"{words} answer one SYN of {flow_words(exchange.flow)}"
+
+
+def _may_not(observed: Observed, exchange: Exchange, host: str, at_s: float) -> bool:
+    """Tell whether a second host may not say anything in an open connection at this moment."""
+    owner = exchange.owner
+    assert owner is not None, "an open connection is somebody's"
+    if observed.was_stopped(owner, between=(exchange.owned_s, at_s)):
+        return False
+    return observed.was_heard(owner, at_port=host, between=(at_s - RESET_AFTER_S, at_s))
 
 
 def lease_margin(observed: Observed, wanted: LeaseMargin) -> Expectation:
