@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wlbs.core.address import MAC_SIZE, Mac
-from wlbs.core.frame import ETHERNET_SIZE, EtherType, Frame
+from wlbs.core.frame import ETHERNET_SIZE, EtherType, Frame, parse
 from wlbs.scenario.evidence import Direction
 from wlbs.scenario.steps import Cut, Traffic
-from wlbs.sim.frames import read
 from wlbs.sim.schedule import NS_PER_S, Schedule
 
 AGEING_NS: Final = 300 * NS_PER_S
@@ -100,7 +99,7 @@ class Switch:
 
 def kinds_of(vmac: Mac, data: bytes) -> frozenset[Traffic]:
     """Return the kinds of traffic a frame is; every frame is one of all."""
-    frame = read(data)
+    frame = parse(data)
     if not isinstance(frame, Frame):
         return frozenset({Traffic.ALL})
     if frame.ethertype == EtherType.HEARTBEAT:
