@@ -43,6 +43,14 @@ def test_captures_and_the_trace_are_written(
     assert "every expectation held" in output.out
 
 
+def test_a_swarm_is_repeated_by_its_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sim", "swarm", "--seed", "3", "--runs", "2"]
+    assert run(words) == Exit.OK
+    assert capsys.readouterr().out == "2 of 2 runs passed, seeds from 3 on\n"
+    assert run([*words, "--json"]) == Exit.OK
+    assert [each["seed"] for each in json.loads(capsys.readouterr().out)["runs"]] == [3, 4]
+
+
 def test_the_list_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["sim", "list"]) == Exit.OK
     told = capsys.readouterr().out

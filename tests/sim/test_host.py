@@ -8,7 +8,7 @@ from wlbs.core.buckets import HashKey
 from wlbs.core.frame import EtherType
 from wlbs.core.probe import PROBE_PORT, decode_answer, encode_request
 from wlbs.core.protocol.effects import Effect
-from wlbs.core.protocol.events import Event, StopRequested
+from wlbs.core.protocol.events import Event, Instant, StopRequested
 from wlbs.core.reason import Reason
 from wlbs.scenario.evidence import LogEntry
 from wlbs.scenario.topology import Topology
@@ -62,8 +62,9 @@ class Lonely:
         assert isinstance(effects, tuple)
         self.taken.append(event)
 
-    def _finish(self, host: Host, event: Event) -> None:
+    def _finish(self, host: Host, event: Event, at: Instant) -> None:
         assert host is self.host
+        assert at <= self.schedule.now
         self.done.append(event)
 
 

@@ -37,9 +37,9 @@ class Checker:
         self._step_count = 0
         self._frame_count = 0
 
-    def hear(self, listener: Mac, speaker: Mac) -> None:
-        """Take note that a host has heard another, and has done all that follows from it."""
-        self._heard_at[listener, speaker] = self._schedule.now
+    def hear(self, listener: Mac, speaker: Mac, at: int) -> None:
+        """Take note of what a host heard when, now that it has done all that follows from it."""
+        self._heard_at[listener, speaker] = at
 
     def see(self, direction: Direction, data: bytes) -> None:
         """Judge a frame at a switch port."""

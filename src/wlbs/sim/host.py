@@ -34,6 +34,7 @@ from wlbs.core.protocol.events import (
     DrainstopRequested,
     Event,
     HeartbeatReceived,
+    Instant,
     ProbeAnswered,
     StartRequested,
     StopRequested,
@@ -70,7 +71,7 @@ class Surroundings:
     """Puts a frame on the wire."""
     write_log: Callable[[LogEntry], None]
     on_event: Callable[["Host", Event, tuple[Effect, ...]], None]
-    on_done: Callable[["Host", Event], None]
+    on_done: Callable[["Host", Event, Instant], None]
 
 
 class Host:
@@ -128,7 +129,7 @@ class Host:
         hands = Hands(
             self._carry_out,
             lambda event, effects: self._around.on_event(self, event, effects),
-            lambda event: self._around.on_done(self, event),
+            lambda event, at: self._around.on_done(self, event, at),
         )
         self.agent = Agent(self._around.schedule, self._agents, member, hands)
         self.occupy(busy=self._is_busy)

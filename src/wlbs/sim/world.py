@@ -17,6 +17,7 @@ from wlbs.core.protocol.events import (
     DrainstopRequested,
     Event,
     HeartbeatReceived,
+    Instant,
     StartRequested,
     StopRequested,
 )
@@ -280,9 +281,9 @@ class SimWorld:
     def _on_event(self, host: Host, event: Event, effects: tuple[Effect, ...]) -> None:
         self.trace.take(host.node.name, event, effects)
 
-    def _on_done(self, host: Host, event: Event) -> None:
+    def _on_done(self, host: Host, event: Event, at: Instant) -> None:
         if isinstance(event, HeartbeatReceived) and self._checker is not None:
-            self._checker.hear(host.node.mac, event.source)
+            self._checker.hear(host.node.mac, event.source, at)
 
     def _note(self, what: str) -> None:
         self.trace.write("world", what)

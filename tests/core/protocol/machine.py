@@ -9,16 +9,22 @@ from itertools import count
 from wlbs.core.address import Mac
 from wlbs.core.census import BUCKETS_PER_GROUP, Census
 from wlbs.core.cluster import Cluster
-from wlbs.core.protocol.effects import Effect, State
+from wlbs.core.protocol.effects import Effect, ReportRefusal, State
 from wlbs.core.protocol.events import Event, Instant
 from wlbs.core.protocol.member import Member
 from wlbs.core.protocol.peers import RESET_AFTER_NS
 from wlbs.core.protocol.shares import owned_by
 from wlbs.core.protocol.speaking import Incarnation
 from wlbs.core.rules import HostIndex
-from wlbs.core.table import FilterTable, Mark
+from wlbs.core.table import Buckets, FilterTable, Mark
 
 _PPM = 1_000_000
+
+
+def _marked(buckets: Buckets, mark: Mark) -> int:
+    """Return the set of the buckets that bear a mark."""
+    digits = bytes(ord("1") if each & mark else ord("0") for each in range(256))
+    return int(buckets.marks.translate(digits)[::-1], 2)
 
 
 class Machine:
@@ -38,6 +44,8 @@ class Machine:
         self.member: Member | None = None
         self.table: FilterTable
         self.owned: tuple[int, ...] = ()
+        self.flagged: tuple[int, ...] = ()
+        self.earlier: tuple[int, ...] = ()
         self.lease_until: Instant | None = None
         self.connections: set[tuple[int, int]] = set()
         self.is_up = self.has_carrier = True
@@ -81,6 +89,8 @@ class Machine:
         """Decide by a table; one that says stopped cuts the connections."""
         self.table = table
         self.owned = tuple(owned_by(each.owners, self.index) for each in table.buckets)
+        self.flagged = tuple(_marked(each, Mark.FLAGGED) for each in table.buckets)
+        self.earlier = tuple(_marked(each, Mark.EARLIER_HOLDER) for each in table.buckets)
         if table.is_stopped:
             self.connections.clear()
 
@@ -106,6 +116,14 @@ class Machine:
             foreign[rule] |= 1 << bucket // BUCKETS_PER_GROUP
         return Census(tuple(foreign), len(self.connections), len(strangers))
 
+    @property
+    def busy(self) -> list[int]:
+        """For each rule, the set of buckets in which it has connections."""
+        busy = [0] * len(self.owned)
+        for rule, bucket in sorted(self.connections):
+            busy[rule] |= 1 << bucket
+        return busy
+
     def mark(self, rule: int, bucket: int) -> Mark:
         """Return what is marked on a bucket."""
         return Mark(self.table.buckets[rule].marks[bucket])
@@ -119,12 +137,13 @@ class Machine:
     @property
     def flagged_count(self) -> int:
         """How many of the buckets it owns are flagged."""
-        return sum(
-            1
-            for owned, buckets in zip(self.owned, self.table.buckets, strict=True)
-            for at, mark in enumerate(buckets.marks)
-            if mark & Mark.FLAGGED and owned >> at & 1
-        )
+        pairs = zip(self.owned, self.flagged, strict=True)
+        return sum((owned & flagged).bit_count() for owned, flagged in pairs)
+
+    @property
+    def refusals(self) -> list[Effect]:
+        """Which refusals it reported."""
+        return self.told(ReportRefusal)
 
     def told(self, kind: type[Effect]) -> list[Effect]:
         """Return what it reported of one kind."""

@@ -133,6 +133,32 @@ def test_a_host_whose_clock_was_set_back_returns_once_it_is_gone_and_echoes_us(
     assert ears.two.echoed == 70
 
 
+def test_a_host_whose_clock_was_set_back_returns_at_once_if_its_data_path_says_the_same(
+    cluster: Cluster, ears: Ears
+) -> None:
+    ears.lease.send(70, ms(900))
+    back = dataclasses.replace(reborn(said(cluster, TWO), -1), echoes=(echo(ONE, 70),))
+    assert ears.accepts(said(cluster, TWO, 5), ms(1))
+    ears.two.answered_nonce = NONCE
+    assert not ears.accepts(back, ms(1000))
+    ears.two.answered_nonce = NONCE - 1
+    assert not ears.accepts(dataclasses.replace(back, echoes=()), ms(1000))
+    assert ears.accepts(back, ms(1000))
+
+
+def test_a_host_whose_clock_was_set_back_returns_once_another_peer_has_heard_it(
+    cluster: Cluster, ears: Ears
+) -> None:
+    """Else each would wait for the other to stop vouching for the life they both remember."""
+    ears.lease.send(70, ms(900))
+    back = dataclasses.replace(reborn(said(cluster, TWO), -1), echoes=(echo(ONE, 70),))
+    assert ears.accepts(said(cluster, TWO, 5), ms(1))
+    assert not ears.accepts(back, ms(1000))
+    vouching = dataclasses.replace(said(cluster, THREE), echoes=(echo(TWO, 1, NONCE - 1),))
+    assert ears.accepts(vouching, ms(1000))
+    assert ears.accepts(back, ms(1001))
+
+
 def test_a_second_host_with_a_peers_priority_is_refused_while_the_first_is_heard(
     cluster: Cluster, ears: Ears
 ) -> None:

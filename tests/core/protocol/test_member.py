@@ -47,16 +47,6 @@ def member(cluster: Cluster) -> Member:
     return Member(cluster, ONE, Incarnation(mac(ONE), NONCE), ms(0))
 
 
-@pytest.fixture
-def bus(cluster: Cluster) -> Bus:
-    """Return three machines, all converged and nothing flagged."""
-    bus = Bus(cluster)
-    bus.add(1, 2, 3)
-    bus.start()
-    bus.run_until(lambda: bus.is_exact("h1", "h2", "h3"), within_ms=600)
-    return bus
-
-
 def joined_alone(member: Member) -> tuple[object, ...]:
     """Let a member join with nobody there, and return what it asked for at the end of that."""
     member.handle(StartRequested(), ms(0))
@@ -155,6 +145,15 @@ def test_stopping_ends_the_lease_first_and_says_goodbye(member: Member) -> None:
         assert member.deadline == ms(at)
         assert member.handle(TimerFired(), ms(at))
     assert member.deadline is None
+
+
+def test_one_that_is_stopped_says_so_to_a_newcomer(cluster: Cluster, member: Member) -> None:
+    """Its data path answers probes, so silence alone would look like deafness."""
+    joining = dataclasses.replace(deaf(cluster, TWO), state=State.JOINING, target=0)
+    effects = member.handle(heard(cluster, joining), ms(100))
+    assert isinstance(effects[-1], SendHeartbeat)
+    again = dataclasses.replace(joining, sequence=2)
+    assert member.handle(heard(cluster, again), ms(101)) == ()
 
 
 def test_drainstop_of_one_that_has_nothing_yet_is_a_stop(member: Member) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 from tests.core.protocol.said import NONCE, ONE, TWO, echo, mac, ms, said
 
-from wlbs.core.cluster import TIMINGS, Cluster
+from wlbs.core.cluster import TIMINGS, Cluster, Host
 from wlbs.core.protocol.effects import State
 from wlbs.core.protocol.events import Instant
 from wlbs.core.protocol.lease import Lease
@@ -28,9 +28,22 @@ class Voice:
         self.speaker = Speaker(cluster, ONE, NONCE, self.lease, BEGINNING)
 
     def speak(self, now: Instant, state: State = State.CONVERGED) -> Heartbeat | None:
-        """Return what is said now, if anything is."""
+        """Return what is said now, if anything is due."""
+        if not self.speaker.is_due(state, now):
+            return None
         sent = self.speaker.speak(state, 0b111, (1, 2, 3), self.peers, now)
-        return decode(sent[0].data, self.cluster) if sent else None
+        return decode(sent[0].data, self.cluster)
+
+
+@pytest.mark.parametrize(("host_count", "spacing_ms"), [(1, 2), (2, 2), (16, 16), (64, 64)])
+def test_the_more_hosts_the_wider_the_spacing(
+    cluster: Cluster, host_count: int, spacing_ms: int
+) -> None:
+    """Nobody is to hear more than a thousand urgent heartbeats in a second."""
+    hosts = tuple(Host(n, f"h{n}", cluster.hosts[0].dedicated_ip) for n in range(1, host_count + 1))
+    voice = Voice(dataclasses.replace(cluster, hosts=hosts))
+    voice.speaker.hurry()
+    assert voice.speaker.next_at(State.CONVERGED) == BEGINNING + ms(spacing_ms)
 
 
 @pytest.fixture
@@ -52,8 +65,8 @@ def test_a_period_lies_between_two_heartbeats(cluster: Cluster, name: str) -> No
 
 
 def test_news_cannot_wait_but_keeps_the_spacing(voice: Voice) -> None:
-    spacing_ns = voice.cluster.timing.period_ns // SPACING_DIVISOR
-    assert spacing_ns == ms(2)
+    spacing_ns = 3 * voice.cluster.timing.period_ns // SPACING_DIVISOR
+    assert spacing_ns == ms(3)
     voice.speaker.hurry()
     assert voice.speak(Instant(BEGINNING + spacing_ns - 1)) is None
     assert voice.speak(Instant(BEGINNING + spacing_ns)) is not None
@@ -81,14 +94,14 @@ def test_an_agent_that_begins_later_goes_on_above_what_was_said_before(voice: Vo
     """The spacing is more than a millisecond, so the clock outruns any sequence."""
     for at in range(50):
         voice.speaker.hurry()
-        voice.speak(ms(5002 + 2 * at))
+        voice.speak(ms(5003 + 3 * at))
     assert voice.speaker.sequence == 5050
-    successor = Speaker(voice.cluster, ONE, NONCE, voice.lease, ms(5101))
+    successor = Speaker(voice.cluster, ONE, NONCE, voice.lease, ms(5151))
     assert successor.sequence > voice.speaker.sequence
 
 
 def test_goodbye_is_said_as_often_as_loss_is_tolerated(voice: Voice) -> None:
     voice.speaker.say_goodbye()
     said_at = [at for at in range(5000, 6000) if voice.speak(ms(at), State.STOPPED)]
-    assert said_at == [5002, 5102, 5202]
+    assert said_at == [5003, 5103, 5203]
     assert voice.speaker.next_at(State.STOPPED) is None

@@ -10,13 +10,24 @@ from typing import Final
 
 import click
 
-from wlbs.cli.runs import RunOrder, World, carry_out, run_options
+from wlbs.cli.exits import Exit
+from wlbs.cli.runs import (
+    RUN_COUNT_MAX,
+    Outcome,
+    RunOrder,
+    World,
+    as_runs,
+    carry_out,
+    draw_seed,
+    run_options,
+)
 from wlbs.scenario.library import SCENARIOS
 from wlbs.scenario.report import Report
 from wlbs.scenario.steps import Scenario
-from wlbs.scenario.topology import CLIENT_COUNT_MAX, HOST_COUNT_MAX
+from wlbs.scenario.topology import CLIENT_COUNT_MAX, HOST_COUNT_MAX, Topology
 from wlbs.sim.run import History, run_in_sim
 from wlbs.sim.sabotage import SABOTAGES
+from wlbs.sim.swarm import drawn_scenario
 from wlbs.sim.world import Options
 
 CAUGHT_IN: Final = {each.name: each.caught_in for each in SABOTAGES.values()}
@@ -58,6 +69,33 @@ def run_command(
         return history.report
 
     return carry_out(context, order, World("sim", start, CAUGHT_IN))
+
+
+@sim.command("swarm")
+@click.option("--hosts", type=click.IntRange(1, HOST_COUNT_MAX), default=3, show_default=True)
+@click.option("--runs", type=click.IntRange(1, RUN_COUNT_MAX), default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=None, help="Repeat the run of this seed.")
+@click.option("--trace", is_flag=True, help="Print one line per event, to standard error.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+def swarm_command(*, hosts: int, runs: int, seed: int | None, trace: bool, as_json: bool) -> int:
+    """Run scenarios nobody wrote: each seed draws its faults; exit status 0 if all held."""
+    first = draw_seed(seed)
+    outcomes = []
+    for each in range(first, first + runs):
+        scenario = drawn_scenario(each, Topology(hosts))
+        history = run_in_sim(scenario, each, Options(is_traced=trace))
+        for line in history.trace:
+            click.echo(line, err=True)
+        outcomes.append(Outcome(history.report, None))
+        for told in history.report.expectations:
+            if not (told.held or as_json):
+                click.echo(f"seed {each}: {told.what}: {told.seen}")
+    failed_count = sum(1 for each in outcomes if not each.report.passed)
+    if as_json:
+        click.echo(dumps(as_runs(outcomes)))
+    else:
+        click.echo(f"{runs - failed_count} of {runs} runs passed, seeds from {first} on")
+    return Exit.FAILED if failed_count else Exit.OK
 
 
 @sim.command("list")

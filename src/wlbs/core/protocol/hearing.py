@@ -4,8 +4,9 @@
 A heartbeat is acted on if it is authentic, of this cluster, from a host the configuration has,
 newer than all before it, and not of a second host with a priority that is taken. Newer means a
 later sequence of the same boot nonce, or a later boot nonce: nonces are ordered by time. Only a
-peer that is gone may come back with an earlier one (its clock was set back), if it proves that it
-is no recording by echoing what this member has just said.
+peer whose last life is over may come back with an earlier one (its clock was set back): it is gone,
+or its data path answered a probe with the nonce that it now speaks with, or another peer has heard
+that. And it must prove that it is no recording, by echoing what this member has just said.
 
 Knows refusals and counts them. Knows nothing of what an accepted heartbeat leads to.
 """
@@ -108,9 +109,18 @@ class Hearing:
             return Refusal.DUPLICATE_PRIORITY
         said, before = heartbeat, peer.report
         is_newer = (said.boot_nonce, said.sequence) > (before.boot_nonce, before.sequence)
-        is_back = said.boot_nonce != before.boot_nonce and self._peers.is_gone(peer, now)
+        is_other = said.boot_nonce != before.boot_nonce
+        is_back = is_other and self._is_over(peer, said.boot_nonce, now)
         is_accepted = is_newer or (is_back and self._echoed(said) is not None)
         return None if is_accepted else Refusal.REPLAYED
+
+    def _is_over(self, peer: Peer, boot_nonce: int, now: Instant) -> bool:
+        """Whether the life that a peer last spoke of is over, another being said to have begun."""
+        return (
+            peer.answered_nonce == boot_nonce
+            or echo_matches(boot_nonce, peer.vouched[0])
+            or self._peers.is_gone(peer, now)
+        )
 
     def _judge_own(self, source: Mac, heartbeat: Heartbeat, now: Instant) -> Refusal | None:
         if heartbeat.boot_nonce == self._boot_nonce:

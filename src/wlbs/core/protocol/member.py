@@ -161,8 +161,12 @@ class Member:
         assert peer is not None, "hearing accepts peers only"
         if not self.peers.is_odd(peer):
             self.holdings.count_peer(peer.index, heartbeat.foreign, heartbeat.target)
-        if known[peer.index] != peer.news:
-            self._speaker.hurry()  # whoever says something new waits for our echo
+        if known[peer.index] == peer.news:
+            return reports
+        if self.state is State.STOPPED:
+            self._speaker.say_goodbye()  # or it would wait for a host that only seems silent
+        else:
+            self._speaker.hurry()  # it waits for our echo
         return reports
 
     def _on_answer(self, data: bytes, now: Instant) -> tuple[Effect, ...]:

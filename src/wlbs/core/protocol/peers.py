@@ -46,6 +46,8 @@ class Peer:
     vouched_at: Instant | None = None
     answered_at: Instant | None = None
     """When its data path last answered a probe."""
+    answered_nonce: int | None = None
+    """Which load of its data path answered: only that one can be speaking now."""
     said_live_at: Instant | None = None
     """When its data path last said that its lease is live; None if it said otherwise since."""
 
@@ -174,7 +176,9 @@ class Peers:
             return True
         if _is_within(peer.said_live_at, detection_ns, now):
             return True
-        if not _is_within(peer.answered_at, detection_ns, now) or self._hears_anybody(now):
+        # What was given up once comes back by being heard, not by our hearing nobody else.
+        answers = _is_within(peer.answered_at, detection_ns, now) and not peer.is_stale
+        if not answers or self._hears_anybody(now):
             return False
         # Its data path answers that it has no lease, and we hear nobody at all: perhaps it is we
         # who are deaf. A peer that hears us would refuse us and serve after three detection times;

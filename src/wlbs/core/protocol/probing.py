@@ -64,7 +64,7 @@ class Prober:
         peer = self._peers.get(index) if index is not None else None
         if answer is None or peer is None:
             return False
-        peer.answered_at = now
+        peer.answered_at, peer.answered_nonce = now, answer.boot_nonce
         peer.said_live_at = now if answer.lease_live else None
         return True
 

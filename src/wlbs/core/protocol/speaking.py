@@ -22,6 +22,9 @@ the cluster: by default 3 ms among three, 64 ms among 64. So nobody hears more t
 second, however much changes at once; sixteen hosts that joined together at 2 ms each kept two
 processors so busy that they missed each other's heartbeats and changed again, without end."""
 
+SPACING_NS_MIN: Final = 2_000_000
+"""Above the millisecond in which sequences count, so that the clock outruns every sequence."""
+
 _NS_PER_MS: Final = 1_000_000
 
 
@@ -51,7 +54,8 @@ class Speaker:
         self._lease = lease
         self._is_urgent = False
         self._farewell_count = 0
-        self._spacing_ns = cluster.timing.period_ns * len(cluster.hosts) // SPACING_DIVISOR
+        due_ns = cluster.timing.period_ns * len(cluster.hosts) // SPACING_DIVISOR
+        self._spacing_ns = max(due_ns, SPACING_NS_MIN)
         # Milliseconds, so that an agent that takes over the data path of a dead one goes on above
         # what that one has said: heartbeats keep more than a millisecond between them.
         self.sequence = now // _NS_PER_MS
