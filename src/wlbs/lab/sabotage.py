@@ -8,20 +8,23 @@ Knows pinned links, filter tables and key files; the products' own code has no b
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from wlbs.core.buckets import HashKey
 from wlbs.core.rules import HostIndex
 from wlbs.datapath.layout import BUCKETS_AT, TABLE_SIZE, VIP_SLOT, VIP_SLOT_COUNT, VIPS_AT
-from wlbs.datapath.loader import Datapath
+from wlbs.datapath.loader import PROGRAMS, Datapath
 from wlbs.lab.command import inside, run, start
 from wlbs.lab.names import NODE_INTERFACE, LabNames
-from wlbs.lab.replace import replace_filter
 from wlbs.lab.tables import put
 from wlbs.linux import libbpf
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.topology import Node, Topology
+
+VARIANTS: Final = Path(__file__).parent / "bpf"
 
 VICTIM: Final = HostIndex(1)
 """Host h2 is broken where one host is enough."""
@@ -126,10 +129,30 @@ def _meddled(site: Site, word: str) -> None:
     start(inside(site.names.namespace(site.victim.name), *words), log)
 
 
-def _misjudging(site: Site, binary: str) -> None:
-    """Put a filter with a fault in the place of every host's, on the same maps."""
+def _reprogrammed(site: Site, variant: str) -> None:
+    """Put a variant of the ingress program in the place of every host's own, on the same maps."""
     for host in site.topology.hosts:
-        replace_filter(site.names.pins(host.name), binary)
+        pins = site.names.pins(host.name)
+        with ExitStack() as undo:
+            maps = {}
+            for pin in _pinned_maps(pins):
+                maps[pin.name] = libbpf.open_pinned(pin)
+                undo.callback(os.close, maps[pin.name])
+            changed = libbpf.BpfObject(VARIANTS / f"{variant}.bpf.o", maps)
+            undo.callback(changed.close)
+            (pin,) = pins.glob("link-*-xdp")
+            link = libbpf.open_pinned(pin)
+            undo.callback(os.close, link)
+            libbpf.update_link(link, dict(changed.programs())["wlbs_filter"])
+
+
+def _pinned_maps(pins: Path) -> list[Path]:
+    others = ("link-", "clsact-")
+    return [
+        pin
+        for pin in sorted(pins.iterdir())
+        if pin.name not in PROGRAMS and not pin.name.startswith(others)
+    ]
 
 
 def _other_key(site: Site) -> dict[str, HashKey]:
@@ -144,19 +167,19 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
         Sabotage("guard-off", "the egress guard of h2 is detached", inject=_guard_off),
         Sabotage("two-owners", "h2 also takes the flows of h1", inject=_two_owners),
         Sabotage("arp-from-all", "every host answers ARP", inject=_arp_from_all),
+        Sabotage("key-differs", "h2 has another key", other_keys=_other_key),
         Sabotage(
             "ack-check-off",
-            "no host looks at sequence numbers before it claims a segment",
+            "any socket claims a segment, whatever the segment acknowledges",
             caught_in="handover-races",
-            inject=lambda site: _misjudging(site, "ack_check_off"),
+            inject=lambda site: _reprogrammed(site, "ack_check_off"),
         ),
         Sabotage(
             "cookie-off",
-            "no host knows its SYN cookies again",
+            "no SYN cookie claims a segment",
             caught_in="handover-races",
-            inject=lambda site: _misjudging(site, "cookie_off"),
+            inject=lambda site: _reprogrammed(site, "cookie_off"),
         ),
-        Sabotage("key-differs", "h2 has another key", other_keys=_other_key),
         Sabotage(
             "lease-off",
             "the lease of h2 never runs out",

@@ -11,7 +11,7 @@ import ctypes
 import errno
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,8 @@ LOG_LINES_SHOWN: Final = 6
 _TRACE_ITER: Final = 28
 """``enum bpf_attach_type``."""
 _READ_SIZE: Final = 1 << 16
+
+NO_MAPS: Final[Mapping[str, int]] = {}
 
 _POINTER: Final = ctypes.c_void_p
 _U32: Final = ctypes.c_uint32
@@ -167,10 +169,11 @@ def call(what: str, name: str, *arguments: object, tolerated: tuple[int, ...] = 
 class BpfObject:
     """A compiled object whose programs and maps are in the kernel until ``close``."""
 
-    def __init__(self, path: Path, reused: Callable[[str], int] | None = None) -> None:
+    def __init__(self, path: Path, shared: Mapping[str, int] = NO_MAPS) -> None:
         """Load everything in the object; LinuxError with the verifier's words if refused.
 
-        ``reused`` returns for a map's name the descriptor of one that takes its place.
+        ``shared`` has descriptors of maps that take the place of the object's own, by their names;
+        a variable's, which is named after its section, goes by what stands behind the last dot.
         """
         library = _library()
         if not path.exists():
@@ -186,9 +189,7 @@ class BpfObject:
         if not self._handle:
             what = f"cannot open {path}"
             raise refused(what, ctypes.get_errno())
-        if reused is not None:
-            for name, item in self._items("map"):
-                call(f"cannot reuse map {name}", "bpf_map__reuse_fd", item, reused(name))
+        self._share(shared)
         result = int(library.bpf_object__load(self._handle))
         if result < 0:
             self.close()
@@ -202,6 +203,15 @@ class BpfObject:
             _library().bpf_object__close(self._handle)
         self._handle = None
 
+    def _share(self, shared: Mapping[str, int]) -> None:
+        library = _library()
+        item = library.bpf_object__next_map(self._handle, None)
+        while item:
+            descriptor = shared.get(library.bpf_map__name(item).decode().rpartition(".")[2])
+            if descriptor is not None:
+                call("cannot share a map", "bpf_map__reuse_fd", item, descriptor)
+            item = library.bpf_object__next_map(self._handle, item)
+
     def programs(self) -> Iterator[tuple[str, int]]:
         """Yield name and file descriptor of each program."""
         yield from self._each("program")
@@ -211,15 +221,12 @@ class BpfObject:
         yield from self._each("map")
 
     def _each(self, kind: str) -> Iterator[tuple[str, int]]:
-        descriptor = getattr(_library(), f"bpf_{kind}__fd")
-        return ((name, int(descriptor(item))) for name, item in self._items(kind))
-
-    def _items(self, kind: str) -> Iterator[tuple[str, int]]:
         library = _library()
-        step, name = getattr(library, f"bpf_object__next_{kind}"), f"bpf_{kind}__name"
+        step = getattr(library, f"bpf_object__next_{kind}")
+        name, descriptor = (getattr(library, f"bpf_{kind}__{part}") for part in ("name", "fd"))
         item = step(self._handle, None)
         while item:
-            yield getattr(library, name)(item).decode(), item
+            yield name(item).decode(), int(descriptor(item))
             item = step(self._handle, item)
 
 
@@ -325,14 +332,14 @@ def read_iterator(program_fd: int) -> bytes:
         os.close(reader)
 
 
-def update_link(link_fd: int, program_fd: int) -> None:
-    """Have an attached link run another program, from one frame to the next."""
-    call("cannot change a link's program", "bpf_link_update", link_fd, program_fd, None)
-
-
 def detach_link(link_fd: int) -> None:
     """Detach a link now, whoever else holds it; one that is detached already stays so."""
     call("cannot detach a link", "bpf_link_detach", link_fd, tolerated=(errno.ENOLINK,))
+
+
+def update_link(link_fd: int, program_fd: int) -> None:
+    """Put another program in the place of a link's own: no frame sees neither."""
+    call("cannot update a link", "bpf_link_update", link_fd, program_fd, None)
 
 
 def xdp_program(ifindex: int) -> int | None:

@@ -147,6 +147,19 @@ def test_without_a_lease_it_counts_no_more_if_anybody_else_is_heard(
     assert view.counted(ms(300)) == [3]
 
 
+def test_a_peer_that_was_given_up_does_not_come_back_by_answering(
+    cluster: Cluster, view: View
+) -> None:
+    """Host 2 stalled and lost its share; when host 3 falls silent too, nobody is waited for."""
+    view.hear(said(cluster, TWO), ms(0))
+    view.hear(said(cluster, THREE), ms(290))
+    view.two.answered_at = ms(299)
+    assert view.counted(ms(300)) == [3]
+    view.two.is_stale = True
+    view.two.answered_at = ms(599)
+    assert view.counted(ms(600)) == []
+
+
 def test_whoever_hears_nobody_waits_for_its_rank_of_those_that_answer(cluster: Cluster) -> None:
     """It may be deaf itself: the one that hears it serves after three detection times."""
     for own, others, ends_ms in ((ONE, (TWO, THREE), 1200), (THREE, (ONE, TWO), 1800)):

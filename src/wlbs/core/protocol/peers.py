@@ -176,7 +176,9 @@ class Peers:
             return True
         if _is_within(peer.said_live_at, detection_ns, now):
             return True
-        if not _is_within(peer.answered_at, detection_ns, now) or self._hears_anybody(now):
+        # What was given up once comes back by being heard, not by our hearing nobody else.
+        answers = _is_within(peer.answered_at, detection_ns, now) and not peer.is_stale
+        if not answers or self._hears_anybody(now):
             return False
         # Its data path answers that it has no lease, and we hear nobody at all: perhaps it is we
         # who are deaf. A peer that hears us would refuse us and serve after three detection times;
