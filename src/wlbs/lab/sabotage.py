@@ -8,6 +8,7 @@ Knows pinned links, filter tables and key files; the products' own code has no b
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from typing import Final
 from wlbs.core.buckets import HashKey
 from wlbs.core.rules import HostIndex
 from wlbs.datapath.layout import BUCKETS_AT, TABLE_SIZE, VIP_SLOT, VIP_SLOT_COUNT, VIPS_AT
-from wlbs.datapath.loader import MAPS, Datapath
+from wlbs.datapath.loader import PROGRAMS, Datapath
 from wlbs.lab.command import inside, run, start
 from wlbs.lab.names import NODE_INTERFACE, LabNames
 from wlbs.lab.tables import put
@@ -132,17 +133,26 @@ def _reprogrammed(site: Site, variant: str) -> None:
     """Put a variant of the ingress program in the place of every host's own, on the same maps."""
     for host in site.topology.hosts:
         pins = site.names.pins(host.name)
-        datapath = Datapath.open(pins)
-        maps = {name: datapath.descriptor(name) for name in MAPS}
-        try:
+        with ExitStack() as undo:
+            maps = {}
+            for pin in _pinned_maps(pins):
+                maps[pin.name] = libbpf.open_pinned(pin)
+                undo.callback(os.close, maps[pin.name])
             changed = libbpf.BpfObject(VARIANTS / f"{variant}.bpf.o", maps)
-            for pin in sorted(pins.glob("link-*-xdp")):
-                link = libbpf.open_pinned(pin)
-                libbpf.update_link(link, dict(changed.programs())["wlbs_filter"])
-                os.close(link)
-            changed.close()
-        finally:
-            datapath.close()
+            undo.callback(changed.close)
+            (pin,) = pins.glob("link-*-xdp")
+            link = libbpf.open_pinned(pin)
+            undo.callback(os.close, link)
+            libbpf.update_link(link, dict(changed.programs())["wlbs_filter"])
+
+
+def _pinned_maps(pins: Path) -> list[Path]:
+    others = ("link-", "clsact-")
+    return [
+        pin
+        for pin in sorted(pins.iterdir())
+        if pin.name not in PROGRAMS and not pin.name.startswith(others)
+    ]
 
 
 def _other_key(site: Site) -> dict[str, HashKey]:

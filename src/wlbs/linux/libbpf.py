@@ -172,7 +172,8 @@ class BpfObject:
     def __init__(self, path: Path, shared: Mapping[str, int] = NO_MAPS) -> None:
         """Load everything in the object; LinuxError with the verifier's words if refused.
 
-        ``shared`` has descriptors of maps that take the place of the object's own, by their names.
+        ``shared`` has descriptors of maps that take the place of the object's own, by their names;
+        a variable's, which is named after its section, goes by what stands behind the last dot.
         """
         library = _library()
         if not path.exists():
@@ -206,7 +207,7 @@ class BpfObject:
         library = _library()
         item = library.bpf_object__next_map(self._handle, None)
         while item:
-            descriptor = shared.get(library.bpf_map__name(item).decode())
+            descriptor = shared.get(library.bpf_map__name(item).decode().rpartition(".")[2])
             if descriptor is not None:
                 call("cannot share a map", "bpf_map__reuse_fd", item, descriptor)
             item = library.bpf_object__next_map(self._handle, item)

@@ -20,8 +20,8 @@ from wlbs.sim.stack import TcpStack
 from wlbs.sim.station import Station
 from wlbs.sim.tcp import Socket
 
-PATIENCE_NS: Final = 2500 * NS_PER_MS
-"""One lost SYN is sent again after 1 s; a first answer that takes longer than two is none."""
+PATIENCE_NS: Final = 3500 * NS_PER_MS
+"""A lost SYN is sent again after 1 s and, if that one is lost too, after 3 s, as in the lab."""
 
 TRANSFER_INTERVAL_NS: Final = 300 * NS_PER_MS
 """Between an answer and the next question on a connection that lasts, as in the lab."""

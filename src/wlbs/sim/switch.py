@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wlbs.core.address import MAC_SIZE, Mac
-from wlbs.core.frame import ETHERNET_SIZE, Datagram, EtherType, Frame, Packet, parse
-from wlbs.core.probe import PROBE_PORT
+from wlbs.core.frame import ETHERNET_SIZE, EtherType, Frame, parse
 from wlbs.scenario.evidence import Direction
 from wlbs.scenario.steps import Cut, Traffic
 from wlbs.sim.schedule import NS_PER_S, Schedule
@@ -103,16 +102,8 @@ def kinds_of(vmac: Mac, data: bytes) -> frozenset[Traffic]:
     frame = parse(data)
     if not isinstance(frame, Frame):
         return frozenset({Traffic.ALL})
-    if frame.ethertype == EtherType.HEARTBEAT or _is_probe(frame):
+    if frame.ethertype == EtherType.HEARTBEAT:
         return frozenset({Traffic.ALL, Traffic.HEARTBEATS})
     if frame.destination == vmac or frame.ethertype == EtherType.ARP:
         return frozenset({Traffic.ALL, Traffic.CLUSTER})
     return frozenset({Traffic.ALL})
-
-
-def _is_probe(frame: Frame) -> bool:
-    packet = frame.payload
-    if not isinstance(packet, Packet) or not isinstance(packet.transport, Datagram):
-        return False
-    ports = (packet.transport.source_port, packet.transport.destination_port)
-    return PROBE_PORT in ports

@@ -147,6 +147,15 @@ def test_stopping_ends_the_lease_first_and_says_goodbye(member: Member) -> None:
     assert member.deadline is None
 
 
+def test_one_that_is_stopped_says_so_to_a_newcomer(cluster: Cluster, member: Member) -> None:
+    """Its data path answers probes, so silence alone would look like deafness."""
+    joining = dataclasses.replace(deaf(cluster, TWO), state=State.JOINING, target=0)
+    effects = member.handle(heard(cluster, joining), ms(100))
+    assert isinstance(effects[-1], SendHeartbeat)
+    again = dataclasses.replace(joining, sequence=2)
+    assert member.handle(heard(cluster, again), ms(101)) == ()
+
+
 def test_drainstop_of_one_that_has_nothing_yet_is_a_stop(member: Member) -> None:
     member.handle(StartRequested(), ms(0))
     assert EndLease() in member.handle(DrainstopRequested(), ms(10))

@@ -227,7 +227,7 @@ def test_heartbeats_keep_period_and_spacing_under_every_profile(
     for machine in (ONE, TWO):
         sent_at = bus[machine].sent_at
         gaps = [after - before for before, after in pairwise(sent_at)]
-        assert min(gaps) >= timing.period_ns // 50
+        assert min(gaps) >= timing.period_ns * 3 // 100
         assert max(gaps) <= timing.period_ns + 200_000
 
 
@@ -242,7 +242,7 @@ def test_silence_is_tolerated_as_configured_under_every_profile(
     detection_ms = timing.detection_ns / 1e6
     bus.run(2 * detection_ms)
     bus.crash(THREE)
-    spacing_ms = timing.period_ns / 50 / 1e6
+    spacing_ms = timing.period_ns * 3 / 100 / 1e6
     took_ms = bus.run_until(
         lambda: bus.is_exact(ONE, TWO, flagged=True), detection_ms + 5 + 2 * spacing_ms
     )

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 from tests.core.protocol.said import ONE, THREE, TWO
 
-from wlbs.core.allocation import allocate
+from wlbs.core.allocation import allocate, resolver
 from wlbs.core.buckets import BUCKET_COUNT
 from wlbs.core.census import BUCKETS_PER_GROUP, GROUP_COUNT
 from wlbs.core.cluster import Cluster
@@ -69,6 +69,15 @@ def test_without_hosts_nobody_is_due_anything(cluster: Cluster) -> None:
     shares = Shares(cluster)
     assert shares.due(0, ONE) == shares.none == (0, 0, 0)
     assert all(set(owners) == {NOBODY} for owners in shares.owners(0))
+
+
+def test_each_virtual_ip_has_a_resolver_among_the_hosts_of_the_target(cluster: Cluster) -> None:
+    shares = Shares(cluster)
+    for target in range(1, 8):
+        resolvers = shares.resolvers(target)
+        assert resolvers is shares.resolvers(target)
+        hosts = hosts_of(target)
+        assert resolvers == tuple(resolver(cluster.key, vip, hosts) for vip in cluster.vips)
 
 
 def test_what_is_remembered_is_bounded(cluster: Cluster) -> None:
