@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `handover-races` needs: filters that are replaced, cookies of one host, frames that are kept."""
+"""What `handover-races` needs: replaced filters, cookies of one host alone, frames that are kept."""
 
 import os
 import sys
