@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `handover-races` needs: replaced filters, cookies of one host alone, frames that are kept."""
+"""What `handover-races` needs: filters replaced, cookies of one host, and what each host kept."""
 
 import os
 import sys
