@@ -91,7 +91,10 @@ def test_a_cut_may_concern_every_port(plain_lab: Lab, cuts: Cuts) -> None:
 
 @pytest.mark.parametrize(
     ("traffic", "kept"),
-    [(Traffic.HEARTBEATS, {"vmac", "arp", "other"}), (Traffic.CLUSTER, {"beat", "probe", "other"})],
+    [
+        (Traffic.HEARTBEATS, {"probe", "vmac", "arp", "other"}),
+        (Traffic.CLUSTER, {"beat", "probe", "other"}),
+    ],
 )
 def test_a_cut_may_concern_one_kind_of_traffic(
     plain_lab: Lab, cuts: Cuts, traffic: Traffic, kept: set[str]

@@ -102,7 +102,7 @@ def test_a_cut_concerns_its_ports_and_its_traffic_alone(segment: Segment) -> Non
     clustered = frame("a", VMAC)
     segment.send("b", frame("b", BROADCAST))
     for traffic, cut_off in (
-        (Traffic.HEARTBEATS, (heartbeat, probe, answer)),
+        (Traffic.HEARTBEATS, (heartbeat,)),
         (Traffic.CLUSTER, (arp, clustered)),
         (Traffic.ALL, (heartbeat, probe, answer, plain, arp, clustered)),
     ):

@@ -28,7 +28,8 @@ class Traffic(StrEnum):
 
     ALL = "all"
     HEARTBEATS = "heartbeats"
-    """What hosts say to each other: ethertype 0x886F and liveness probes."""
+    """Ethertype 0x886F, which a filter may know nothing of (812870); not the liveness probes, which
+    travel as IP like the clients' frames."""
     CLUSTER = "cluster"
     """Frames addressed to the VMAC, and ARP: what clients send."""
 

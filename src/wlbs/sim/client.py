@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Final
 
 from wlbs.core.address import IpAddress
-from wlbs.core.frame import Arp, Frame, Packet
+from wlbs.core.frame import Arp, Frame, Packet, parse
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import Attempt, Connection, Failure
 from wlbs.scenario.topology import Node
-from wlbs.sim.frames import Path, is_for, read, read_tcp, tcp
+from wlbs.sim.frames import Path, is_for, read_tcp, tcp
 from wlbs.sim.prng import Prng
 from wlbs.sim.schedule import NS_PER_MS, NS_PER_S, Plan, Schedule
 from wlbs.sim.service import ASK_AGAIN, ASK_ONCE, host_of
@@ -215,7 +215,7 @@ class Client:
         """Take a frame from the wire, if it is for this node."""
         if not is_for(self.node.mac, data):
             return
-        frame = read(data)
+        frame = parse(data)
         if not isinstance(frame, Frame):
             return
         if isinstance(frame.payload, Arp):

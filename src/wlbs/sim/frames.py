@@ -7,7 +7,6 @@ read here. Knows Ethernet, ARP, IPv4, TCP and UDP; nothing of clusters or connec
 
 import struct
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from wlbs.core.address import MAC_SIZE, NO_MAC, IpAddress, Mac
@@ -19,12 +18,9 @@ from wlbs.core.frame import (
     TCP_SIZE_MIN,
     UDP_SIZE,
     Datagram,
-    Frame,
     IpProtocol,
-    Malformed,
     Packet,
     Segment,
-    parse,
 )
 
 FIN: Final = 0x01
@@ -71,12 +67,6 @@ class TcpSegment:
     def size(self) -> int:
         """How much of the sequence space it takes."""
         return len(self.payload) + bool(self.flags & SYN) + bool(self.flags & FIN)
-
-
-@lru_cache(maxsize=64)
-def read(data: bytes) -> Frame | Malformed:
-    """Read a frame by the core's parser; a flooded one is the same octets for every node."""
-    return parse(data)
 
 
 def ethernet(destination: Mac, source: Mac, ethertype: int, payload: bytes) -> bytes:

@@ -12,7 +12,7 @@ from typing import Final, assert_never
 
 from wlbs.core.address import BROADCAST, IpAddress
 from wlbs.core.cluster import Cluster
-from wlbs.core.frame import ETHERNET_SIZE, Arp, EtherType, Frame, Packet
+from wlbs.core.frame import ETHERNET_SIZE, Arp, EtherType, Frame, Packet, parse
 from wlbs.core.probe import PROBE_PORT
 from wlbs.core.protocol.effects import (
     CountConnections,
@@ -46,7 +46,7 @@ from wlbs.core.rules import HostIndex
 from wlbs.scenario.evidence import LogEntry
 from wlbs.scenario.topology import Node
 from wlbs.sim.agent import BUSY, CALM, Agent, Hands
-from wlbs.sim.frames import Path, ethernet, is_for, read, read_tcp, read_udp, tcp, udp
+from wlbs.sim.frames import Path, ethernet, is_for, read_tcp, read_udp, tcp, udp
 from wlbs.sim.kernel import Kernel
 from wlbs.sim.parts import Parts
 from wlbs.sim.prng import Prng
@@ -204,7 +204,7 @@ class Host:
         """Hand a frame to the host's stack, as the filter left it."""
         if not is_for(self.node.mac, data):
             return
-        frame = read(data)
+        frame = parse(data)
         if not isinstance(frame, Frame):
             return
         if frame.ethertype == EtherType.HEARTBEAT:

@@ -20,12 +20,12 @@ from wlbs.core.claim import (
     TimeWait,
 )
 from wlbs.core.filter import Verdict, decide, locate, rewrite
-from wlbs.core.frame import Frame, IpProtocol, Packet, Segment, TcpFlags
+from wlbs.core.frame import Frame, IpProtocol, Packet, Segment, TcpFlags, parse
 from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Reason
 from wlbs.core.rules import DEFAULT_RULE
 from wlbs.core.table import Buckets, FilterTable, Mark
-from wlbs.sim.frames import Path, read
+from wlbs.sim.frames import Path
 from wlbs.sim.parts import Parts
 from wlbs.sim.schedule import Schedule
 from wlbs.sim.stack import TcpStack
@@ -113,7 +113,7 @@ class Kernel:
 
     def _claim(self, table: FilterTable, data: bytes) -> Claim:
         """Ask the host's sockets about a segment to a virtual IP."""
-        frame = read(data)
+        frame = parse(data)
         packet = frame.payload if isinstance(frame, Frame) else None
         if not isinstance(packet, Packet) or not isinstance(packet.transport, Segment):
             return Claim.NONE

@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wlbs.core.address import MAC_SIZE, Mac
-from wlbs.core.frame import ETHERNET_SIZE, Datagram, EtherType, Frame, Packet
-from wlbs.core.probe import PROBE_PORT
+from wlbs.core.frame import ETHERNET_SIZE, EtherType, Frame, parse
 from wlbs.scenario.evidence import Direction
 from wlbs.scenario.steps import Cut, Traffic
-from wlbs.sim.frames import read
 from wlbs.sim.schedule import NS_PER_S, Schedule
 
 AGEING_NS: Final = 300 * NS_PER_S
@@ -101,19 +99,11 @@ class Switch:
 
 def kinds_of(vmac: Mac, data: bytes) -> frozenset[Traffic]:
     """Return the kinds of traffic a frame is; every frame is one of all."""
-    frame = read(data)
+    frame = parse(data)
     if not isinstance(frame, Frame):
         return frozenset({Traffic.ALL})
-    if frame.ethertype == EtherType.HEARTBEAT or _is_probe(frame):
+    if frame.ethertype == EtherType.HEARTBEAT:
         return frozenset({Traffic.ALL, Traffic.HEARTBEATS})
     if frame.destination == vmac or frame.ethertype == EtherType.ARP:
         return frozenset({Traffic.ALL, Traffic.CLUSTER})
     return frozenset({Traffic.ALL})
-
-
-def _is_probe(frame: Frame) -> bool:
-    packet = frame.payload
-    if not isinstance(packet, Packet) or not isinstance(packet.transport, Datagram):
-        return False
-    ports = (packet.transport.source_port, packet.transport.destination_port)
-    return PROBE_PORT in ports

@@ -21,8 +21,6 @@ FIRST_TIMEOUT_NS: Final = 1 * NS_PER_S
 """Until a round trip has been measured (RFC 6298, 2.1)."""
 TIMEOUT_NS: Final = 200 * NS_PER_MS
 """Linux's TCP_RTO_MIN, which rules wherever the round trip is short."""
-SYN_RETRY_COUNT_MAX: Final = 6
-"""net.ipv4.tcp_syn_retries."""
 RETRY_COUNT_MAX: Final = 15
 """net.ipv4.tcp_retries2."""
 TIME_WAIT_NS: Final = 60 * NS_PER_S
@@ -50,6 +48,9 @@ class TcpState(StrEnum):
 HANDSHAKES: Final = frozenset({TcpState.SYN_SENT, TcpState.SYN_RECEIVED})
 OPEN_FOR_DATA: Final = frozenset({TcpState.ESTABLISHED, TcpState.FIN_WAIT_1, TcpState.FIN_WAIT_2})
 """The peer may still send."""
+
+HANDSHAKE_RETRY_COUNT_MAX: Final = {TcpState.SYN_SENT: 6, TcpState.SYN_RECEIVED: 5}
+"""net.ipv4.tcp_syn_retries and tcp_synack_retries."""
 
 _AFTER_CLOSE: Final = {
     TcpState.ESTABLISHED: TcpState.FIN_WAIT_1,
@@ -288,8 +289,7 @@ class Socket:
 
     def _retransmit(self) -> None:
         self._timer = None
-        count_max = SYN_RETRY_COUNT_MAX if self.state in HANDSHAKES else RETRY_COUNT_MAX
-        if self._retry_count == count_max:
+        if self._retry_count == HANDSHAKE_RETRY_COUNT_MAX.get(self.state, RETRY_COUNT_MAX):
             self._break(Failure.SILENT)
             return
         self._retry_count += 1

@@ -43,6 +43,7 @@ from wlbs.core.protocol.events import (
 from wlbs.core.protocol.shares import Shares, target_of
 
 MS = 1_000_000
+FLIGHT_NS_MIN = 100_000
 FLIGHT_NS_MAX = 1_500_000
 """One frame's flight on a busy segment, from one agent to the other; three frames of spacing."""
 PROBE_FLIGHT_NS = 200_000
@@ -52,8 +53,11 @@ TIMER_LATE_NS_MAX = 200_000
 class Bus:
     """A segment; machines are named h1, h2 and so on."""
 
-    def __init__(self, cluster: Cluster, *, seed: int = 1, loss: float = 0.0) -> None:
-        """Have nobody on it."""
+    def __init__(
+        self, cluster: Cluster, *, seed: int = 1, loss: float = 0.0, is_steady: bool = False
+    ) -> None:
+        """Have nobody on it; on a steady one everything takes as long as it always does."""
+        self._is_steady = is_steady
         self.cluster = cluster
         self.random = random.Random(seed)  # noqa: S311 - no secret: a seed repeats the history
         self.loss = loss
@@ -250,7 +254,7 @@ class Bus:
                 machine.armed_for = None
                 self.take(machine, TimerFired())
 
-        late_ns = self.random.randrange(1, TIMER_LATE_NS_MAX)
+        late_ns = self._between(1, TIMER_LATE_NS_MAX)
         self.at(max(0, machine.true_time(deadline) - self.now) + late_ns, fire)
 
     # What travels.
@@ -274,7 +278,7 @@ class Bus:
             case CountConnections():
                 census = machine.count()
                 self._counting.append(machine.name)
-                self.at(self.random.randrange(1, 5) * MS, lambda: self._counted(machine, census))
+                self.at(self._between(MS, 5 * MS), lambda: self._counted(machine, census))
             case _:
                 machine.reports.append((self.now, effect))
 
@@ -287,7 +291,7 @@ class Bus:
                 self._note(destination, source)
                 self.take(destination, HeartbeatReceived(source.mac, data))
 
-        self.at(self.random.randrange(100_000, FLIGHT_NS_MAX), arrive)
+        self.at(self._between(FLIGHT_NS_MIN, FLIGHT_NS_MAX), arrive)
 
     def _probe(self, machine: Machine, probe: SendProbe) -> None:
         for other in self.machines.values():
@@ -311,6 +315,9 @@ class Bus:
     def _counted(self, machine: Machine, census: Census) -> None:
         self._counting.remove(machine.name)
         self.take(machine, ConnectionsCounted(census))
+
+    def _between(self, least: int, most: int) -> int:
+        return (least + most) // 2 if self._is_steady else self.random.randrange(least, most)
 
     def _is_lost(self, source: Machine, to: Machine, cuts: set[tuple[str, str]]) -> bool:
         is_cut = (source.name, to.name) in cuts or not (source.has_carrier and to.has_carrier)

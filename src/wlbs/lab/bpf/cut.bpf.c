@@ -22,11 +22,8 @@ enum { TC_ACT_UNSPEC = -1, TC_ACT_SHOT = 2 };
 #define TRAFFIC_HEARTBEATS 2
 #define TRAFFIC_CLUSTER 4
 
-#define ETHERTYPE_IPV4 0x0800
 #define ETHERTYPE_ARP 0x0806
 #define ETHERTYPE_HEARTBEAT 0x886f
-#define PROTOCOL_UDP 17
-#define PROBE_PORT 34927
 
 /* include/uapi/linux/bpf.h, as far as ifindex. */
 struct __sk_buff {
@@ -65,18 +62,6 @@ static u32 number(const u8 *octets)
 	return (u32)octets[0] << 8 | octets[1];
 }
 
-static int is_probe(struct __sk_buff *skb)
-{
-	u8 ip[10], ports[4];
-
-	if (bpf_skb_load_bytes(skb, 14, ip, sizeof(ip)) || ip[9] != PROTOCOL_UDP)
-		return 0;
-	/* An answer comes from the port that a question goes to. */
-	if (bpf_skb_load_bytes(skb, 14 + (ip[0] & 0xf) * 4, ports, sizeof(ports)))
-		return 0;
-	return number(ports) == PROBE_PORT || number(ports + 2) == PROBE_PORT;
-}
-
 static u32 traffic_of(struct __sk_buff *skb)
 {
 	u32 first = 0, traffic = TRAFFIC_ALL, ethertype;
@@ -89,7 +74,7 @@ static u32 traffic_of(struct __sk_buff *skb)
 	destination = head[0] | (u64)head[1] << 8 | (u64)head[2] << 16 | (u64)head[3] << 24 |
 		      (u64)head[4] << 32 | (u64)head[5] << 40;
 	ethertype = number(head + 12);
-	if (ethertype == ETHERTYPE_HEARTBEAT || (ethertype == ETHERTYPE_IPV4 && is_probe(skb)))
+	if (ethertype == ETHERTYPE_HEARTBEAT)
 		traffic |= TRAFFIC_HEARTBEATS;
 	else if (ethertype == ETHERTYPE_ARP || (cluster && destination == *cluster))
 		traffic |= TRAFFIC_CLUSTER;
