@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `handover-races` needs: filters that are replaced, cookies of one host, frames that are kept."""
+"""What `handover-races` needs: filters replaced, cookies of one host, and what each host kept."""
 
 import os
 import sys
