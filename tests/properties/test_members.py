@@ -46,7 +46,7 @@ FIXED = settings(
 """Derandomised, as the other laws are."""
 
 UNSHRUNK = settings(FIXED, phases=[Phase.explicit, Phase.generate])
-"""A history cut short is another history: to look for a smaller one takes minutes and finds none."""
+"""A history cut short is another history: looking for a smaller one takes minutes, for nothing."""
 
 CLUSTERS = {
     count: Cluster(
