@@ -194,7 +194,7 @@ class Client:
         return self._station.node
 
     def ask(self, vip: IpAddress, asking: Asking) -> None:
-        """Open a connection, ask once, and settle the outcome: no wait is longer than a patience."""
+        """Open a connection, ask once, and settle the outcome; no wait exceeds a patience."""
         socket = self._stack.connect(_path(vip, asking.flow), asking)
 
         def lose_patience() -> None:
