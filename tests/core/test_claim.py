@@ -48,10 +48,22 @@ def test_a_socket_claims_what_acknowledges_its_own_numbers(
 @pytest.mark.parametrize("socket", [HalfOpen(0, 0), TimeWait(0, 0), Connection(0, 0, 0)])
 def test_a_bare_reset_is_claimed_by_what_is_expected_next(socket: SocketFacts, start: int) -> None:
     moved = shifted(socket, start)
-    for offset in (-WINDOW, 0, WINDOW):
+    for offset in (0, 1, WINDOW):
         assert judge(moved, segment(start + offset, 0, RST)) is Claim.SOCKET
-    for offset in (-WINDOW - 1, WINDOW + 1, CIRCLE // 2):
+    for offset in (-1, -WINDOW, WINDOW + 1, CIRCLE // 2):
         assert judge(moved, segment(start + offset, 0, RST)) is Claim.NONE
+
+
+def test_a_reset_meant_for_another_hosts_handshake_is_not_its_successors() -> None:
+    """A SYN was sent again and kept elsewhere; its connection has come and gone there.
+
+    The previous host still asks for the end of its handshake, and the client's stack says no.
+    """
+    first_number, asked_and_closed = 1000, 60
+    refused = segment(first_number + 1, 0, RST)
+    assert judge(HalfOpen(7, first_number + 1), refused) is Claim.SOCKET
+    over = TimeWait(500, first_number + 1 + asked_and_closed)
+    assert judge(over, refused) is Claim.NONE
 
 
 @pytest.mark.parametrize("flags", [SYN, TcpFlags(0)])

@@ -2,6 +2,7 @@
 """Clients open, use and close connections as they are told, and name what goes wrong."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from itertools import pairwise
 import pytest
 
 from wlbs.lab.clients import Clients
+from wlbs.lab.command import inside, run
 from wlbs.lab.cuts import Cuts
 from wlbs.lab.names import LabNames
 from wlbs.lab.sweep import processes_in
@@ -78,6 +80,31 @@ def test_connections_last_until_they_are_closed(clients: Clients, draws: Draws) 
     assert len(clients.connections) == 12
     assert [each.batch for each in closed] == ["lasting"] * 10
     assert all(each.transfer_count >= 2 and not each.error for each in clients.connections)
+
+
+def test_connections_vanish_without_a_word(
+    plain_lab: tuple[LabNames, Topology], clients: Clients, draws: Draws
+) -> None:
+    """The other end believes in them, until the port pair comes back and it learns better."""
+    names = plain_lab[0]
+    flows = draws.flows(OpenConnections("stale", 80, 4))
+    clients.open_connections(flows)
+    clients.vanish("stale")
+    clients.report()
+    assert all(each.closed_s and not each.error for each in clients.connections)
+    ports = {flow.source_port for flow in flows}
+    assert not ports & (established(names, "c1") | established(names, "c2"))
+    assert ports <= established(names, "h1")
+    clients.send(flows)
+    assert [each.answered_by for each in clients.attempts] == ["h1"] * 4
+    assert not ports & established(names, "h1")
+
+
+def established(names: LabNames, node: str) -> set[int]:
+    """Return the ports, of either end, of what a node believes to be open."""
+    words = ("ss", "--no-header", "--tcp", "--numeric", "state", "established")
+    shown = run(inside(names.namespace(node), *words))
+    return {int(port) for port in re.findall(r":(\d+)\b", shown)}
 
 
 def test_attempts_keep_their_schedule_while_all_of_them_fail(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP
 
 from wlbs.core.address import BROADCAST, Mac
 from wlbs.core.probe import PROBE_PORT
@@ -112,6 +112,23 @@ def test_a_cut_may_concern_one_kind_of_traffic(
     kept |= {"answer"} if "probe" in kept else set()
     cuts.cut(Cut("h1", "h2", traffic))
     assert {name for name, data in frames.items() if arrives(names, h1, h2, data)} == kept
+
+
+def test_a_cut_of_answers_lets_syns_pass(plain_lab: Lab, cuts: Cuts) -> None:
+    names, topology = plain_lab
+    h1, h2 = topology.hosts
+
+    def to(mac: Mac, flags: str, options: int = 0) -> bytes:
+        ip = IP(src="10.9.0.201", dst="10.9.0.100", options=[IPOption_NOP()] * options)
+        # Long enough to need no padding, which the switch's receive offload would take off.
+        return frame(h1.mac, mac, 0x0800, bytes(ip / TCP(flags=flags) / bytes(32)))
+
+    datagram = frame(h1.mac, VMAC, 0x0800, bytes(IP(dst="10.9.0.100") / UDP() / bytes(32)))
+    cuts.cut(Cut("h1", "h2", Traffic.ANSWERS))
+    passing = (to(VMAC, "S"), to(h2.mac, "A"), frame(h1.mac, BROADCAST, 0x0806), datagram)
+    assert all(arrives(names, h1, h2, data) for data in passing)
+    dropped = (to(VMAC, "A"), to(VMAC, "SA"), to(VMAC, "R"), to(VMAC, "A", options=4))
+    assert not any(arrives(names, h1, h2, data) for data in dropped)
 
 
 def test_cuts_add_up(plain_lab: Lab, cuts: Cuts) -> None:

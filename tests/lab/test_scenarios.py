@@ -12,6 +12,7 @@ from wlbs.lab.names import LabNames
 from wlbs.lab.run import run_in_lab
 from wlbs.lab.sabotage import SABOTAGES
 from wlbs.lab.sweep import namespaces_of
+from wlbs.scenario.expectations import Holds
 from wlbs.scenario.library import SCENARIOS
 
 needs_root = pytest.mark.skipif(
@@ -23,7 +24,7 @@ CAUGHT_BY = {
     "two-owners": "each SYN is answered by exactly one host",
     "arp-from-all": "each ARP request for the virtual IP is answered exactly once",
     "key-differs": "each SYN is answered by exactly one host",
-    "ack-check-off": "no connection is ever answered by two hosts",
+    "ack-check-off": Holds.KEPT_ONCE,
     "cookie-off": "no attempt of 'burst' is refused, reset or lost",
     "lease-off": "what h2 held is kept by others only after its last new flow",
     "flag-off": "every connection of 'meanwhile' goes on",
@@ -64,6 +65,21 @@ def test_a_sabotage_is_caught(name: str) -> None:
     names = LabNames(f"s{os.getpid()}")
     report = run_in_lab(SCENARIOS[sabotage.caught_in], 1, names, sabotage)
     assert CAUGHT_BY[name] in [each.what for each in report.expectations if not each.held]
+
+
+@needs_root
+@pytest.mark.prove
+@pytest.mark.parametrize(
+    ("name", "caught_by"),
+    [
+        ("flag-off", "every connection of 'lasting' goes on"),
+        ("lease-off", "what h2 held is kept by others only after its last new flow"),
+    ],
+)
+def test_a_hand_over_shows_what_flags_and_leases_are_for(name: str, caught_by: str) -> None:
+    names = LabNames(f"s{os.getpid()}")
+    report = run_in_lab(SCENARIOS["handover-races"], 1, names, SABOTAGES[name])
+    assert caught_by in [each.what for each in report.expectations if not each.held]
 
 
 def test_wrong_words_are_refused_before_anything_is_built() -> None:

@@ -95,6 +95,7 @@ SOUND = Evidence(
     neighbours=(NeighbourEntry(0.5, "c1", TOPOLOGY.vip, TOPOLOGY.vmac),),
     log=(LogEntry("h1", C1.address, 5001, 80), LogEntry("h2", C1.address, 5002, 80)),
     counters={"h1": {"OWNER": 1, "NOT_OWNER": 1}, "h2": {"CLAIMED": 1}},
+    kept=(got(H1, to_vip(5001, "S")), got(H2, to_vip(5002, "S"))),
 )
 
 
@@ -130,7 +131,18 @@ def test_silence_proves_nothing() -> None:
         ),
         (replace(SOUND, log=SOUND.log[:1]), "service logs"),
         (replace(SOUND, log=SOUND.log * 2), "service logs"),
-        (replace(SOUND, counters={"h1": {"OWNER": 2}, "h2": {"OWNER": 1}}), "kernel counters"),
+        (
+            replace(SOUND, counters={"h1": {"OWNER": 1}, "h2": {"FRAGMENT": 2}}),
+            "kernel counters",
+        ),
+        (
+            replace(SOUND, counters={"h1": {"OWNER": 2}, "h2": {"OWNER": 1}}),
+            ("kernel counters", "the kernels together"),
+        ),
+        (
+            replace(SOUND, kept=(*SOUND.kept, got(H2, to_vip(5001, "S")))),
+            "no frame is kept by two hosts",
+        ),
         (
             replace(SOUND, bridge_entries=(BridgeEntry(9.0, TOPOLOGY.vmac, "h2"),)),
             "the switch never learns",

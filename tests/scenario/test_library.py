@@ -5,6 +5,7 @@ import pytest
 
 from wlbs.scenario.library import SCENARIOS, with_topology
 from wlbs.scenario.steps import (
+    AwaitHolders,
     BeginAttempts,
     CloseConnections,
     EndAttempts,
@@ -12,11 +13,13 @@ from wlbs.scenario.steps import (
     OpenConnections,
     Scenario,
     SendAgain,
+    SendCookies,
     SendFlows,
 )
 from wlbs.scenario.topology import Topology
 
 LABEL_FIELDS = {"after", "then", "until"}
+HOSTS_FIELD = "hosts"
 HOST_FIELDS = {"host", "sender", "receiver", "aimed_at", "lost_host"}
 
 EVERYWHERE = [
@@ -24,6 +27,9 @@ EVERYWHERE = [
     for scenario in SCENARIOS.values()
     for topology in (Topology(2, 2), Topology(3, 2), Topology(5, 3))
 ]
+
+
+LATE = (AwaitHolders(("h1", "h8"), 1), SendCookies("h7"))
 
 
 def strangers(scenario: Scenario) -> set[str]:
@@ -46,6 +52,8 @@ def strangers(scenario: Scenario) -> set[str]:
             )
             if is_strange:
                 found.add(value)
+            if name == HOSTS_FIELD:
+                found |= set(value) - nodes
     return found
 
 
@@ -69,10 +77,10 @@ def test_a_name_that_stands_for_nothing_is_told() -> None:
         "try",
         "",
         Topology(1, 2),
-        (Leak("h9"), CloseConnections("none"), SendAgain("again", of="never")),
+        (Leak("h9"), CloseConnections("none"), SendAgain("again", of="never"), *LATE),
         (),
     )
-    assert strangers(small) == {"h9", "none", "never"}
+    assert strangers(small) == {"h9", "none", "never", "h8", "h7"}
 
 
 def test_every_scenario_is_found_by_its_name() -> None:

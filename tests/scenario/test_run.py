@@ -7,12 +7,13 @@ from wlbs.core.address import IpAddress
 from wlbs.core.buckets import HashKey
 from wlbs.core.cluster import Cluster, Host, Mode
 from wlbs.core.rules import Affinity, PortRule
-from wlbs.scenario.draw import PlannedFlow
+from wlbs.scenario.draw import Aim, PlannedFlow
 from wlbs.scenario.evidence import Evidence
 from wlbs.scenario.expectations import Follows, Holds
 from wlbs.scenario.report import as_plain
 from wlbs.scenario.run import run
 from wlbs.scenario.steps import (
+    AwaitHolders,
     AwaitStopped,
     BeginAttempts,
     CloseConnections,
@@ -26,10 +27,12 @@ from wlbs.scenario.steps import (
     OpenConnections,
     Scenario,
     SendAgain,
+    SendCookies,
     SendFlows,
     SetCarrier,
     Spread,
     Step,
+    Vanish,
     Wait,
 )
 from wlbs.scenario.topology import Topology
@@ -76,6 +79,10 @@ class Script:
         """Note it."""
         self.asked.append(f"close {batch} {host}")
 
+    def vanish(self, batch: str) -> None:
+        """Note it."""
+        self.asked.append(f"vanish {batch}")
+
     def begin_attempts(self, flows: tuple[PlannedFlow, ...], interval_s: float) -> None:
         """Note it."""
         self._note(f"attempts every {interval_s:g}", flows)
@@ -108,6 +115,16 @@ class Script:
         """Note it."""
         self.asked.append(f"await {host} {seconds:g}")
         return self._stops
+
+    def await_holders(self, hosts: tuple[str, ...], seconds: float, *, unflagged: bool) -> bool:
+        """Note it."""
+        words = " unflagged" if unflagged else ""
+        self.asked.append(f"await {' '.join(hosts)} {seconds:g}{words}")
+        return self._stops
+
+    def send_cookies(self, host: str | None) -> None:
+        """Note it."""
+        self.asked.append(f"cookies {host}")
 
     def occupy(self, *, busy: bool) -> None:
         """Note it."""
@@ -143,6 +160,9 @@ EVERYTHING = scenario(
     Occupy(busy=True),
     Wait(1.5),
     AwaitStopped("h3", 5, label="stopped"),
+    SendCookies("h1"),
+    AwaitHolders(("h1", "h2"), 3, unflagged=True),
+    Vanish("lasting"),
     CloseConnections("lasting", "h1"),
     EndAttempts("new"),
     Leak("h2"),
@@ -165,6 +185,9 @@ def test_steps_are_taken_in_their_order() -> None:
         "busy True",
         "wait 1.500",
         "await h3 5",
+        "cookies h1",
+        "await h1 h2 3 unflagged",
+        "vanish lasting",
         "close lasting h1",
         "end new",
         "leak h2",
@@ -203,6 +226,29 @@ def test_what_is_sent_again_comes_from_the_same_port_pairs() -> None:
     run(scenario(*steps), world, 1)
     first, again = world.flows["first"], world.flows["again"]
     assert first == tuple(replace(flow, batch="first") for flow in again)
+
+
+def test_aimed_batches_come_from_the_ports_of_that_host_alone() -> None:
+    """What one client opens at one host comes from no port that another host would get."""
+    steps = (
+        SendFlows("sent", 80, 60, Spread.PORTS, aimed_at="h1"),
+        OpenConnections("opened", 80, 60, aimed_at="h2"),
+        SendAgain("again", of="opened"),
+    )
+    world = Script()
+    run(replace(scenario(*steps), topology=Topology(3, 1)), world, 3)
+    for batch, host in (("sent", "h1"), ("opened", "h2"), ("again", "h2")):
+        owns = Aim(world.cluster, host)
+        assert len(world.flows[batch]) == 60
+        assert all(map(owns, world.flows[batch]))
+
+
+def test_a_moment_of_holding_counts_from_its_end() -> None:
+    steps = (Cut("h1", None, label="cut"), AwaitHolders(("h2",), 3, label="stopped"))
+    (_, follows) = run(scenario(*steps), Script(), 4).expectations
+    assert follows.seen == "after 2000 ms"
+    (_, in_vain) = run(scenario(*steps), Script(stops=False), 4).expectations
+    assert not in_vain.held
 
 
 def test_a_wait_is_drawn_from_the_seed() -> None:

@@ -184,3 +184,23 @@ def test_a_service_that_closes_breaks_a_long_connection(segment: Segment) -> Non
         socket.close()
     segment.run(NS_PER_MS)
     assert segment.work.connections(0)[0].error == "closed"
+
+
+def test_long_connections_vanish_when_they_are_idle(segment: Segment) -> None:
+    segment.run_while(segment.work.open(flows(4)))
+    segment.run(NS_PER_S)
+    segment.run_while(segment.work.vanish("batch"))
+    segment.run(3 * NS_PER_S)
+    gone = segment.work.connections(0)
+    assert all(each.closed_s and not each.error for each in gone)
+    still_believed = [socket for socket in segment.stack.sockets() if socket.state == "ESTABLISHED"]
+    assert len(still_believed) == 4
+    segment.run_while(segment.work.vanish("batch"))
+
+
+def test_a_connection_that_is_broken_has_nothing_left_to_vanish(segment: Segment) -> None:
+    segment.run_while(segment.work.open(flows(2)))
+    segment.reset_all()
+    segment.run(NS_PER_MS)
+    segment.run_while(segment.work.vanish("batch"))
+    assert [each.closed_s for each in segment.work.connections(0)] == [None, None]

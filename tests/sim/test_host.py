@@ -1,20 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host's parts live as long as real ones: the data path outlives its agent."""
 
+from dataclasses import replace
+
 import pytest
 
 from wlbs.core.address import BROADCAST
-from wlbs.core.buckets import HashKey
+from wlbs.core.buckets import BUCKET_COUNT, HashKey
 from wlbs.core.frame import EtherType
 from wlbs.core.probe import PROBE_PORT, decode_answer, encode_request
 from wlbs.core.protocol.effects import Effect
 from wlbs.core.protocol.events import Event, Instant, StopRequested
 from wlbs.core.reason import Reason
+from wlbs.core.table import Buckets, Mark
 from wlbs.scenario.evidence import LogEntry
 from wlbs.scenario.topology import Topology
 from wlbs.sim.agent import BUSY, CALM
 from wlbs.sim.cluster import cluster_of
-from wlbs.sim.frames import SYN, Path, TcpSegment, arp_request, ethernet, tcp, udp
+from wlbs.sim.frames import (
+    ACK,
+    SYN,
+    Path,
+    TcpSegment,
+    arp_request,
+    ethernet,
+    tcp,
+    udp,
+)
 from wlbs.sim.host import Host, Surroundings
 from wlbs.sim.parts import SOUND
 from wlbs.sim.schedule import NS_PER_MS, NS_PER_S, Schedule
@@ -36,7 +48,15 @@ class Lonely:
         self.taken: list[Event] = []
         self.done: list[Event] = []
         log = list[LogEntry]()
-        around = Surroundings(self.schedule, self.sent.append, log.append, self._take, self._finish)
+        self.kept: list[str] = []
+        around = Surroundings(
+            self.schedule,
+            self.sent.append,
+            log.append,
+            self._take,
+            self._finish,
+            lambda host, _: self.kept.append(host),
+        )
         self.host = Host(NODE, cluster_of(TOPOLOGY, KEY), 1, around, SOUND)
 
     def run(self, duration_ns: int) -> None:
@@ -201,3 +221,33 @@ def test_carrier_is_noticed_by_an_agent(lonely: Lonely) -> None:
     host.set_carrier(up=True)
     lonely.run(NS_PER_S)
     assert host.kernel.lease_live
+
+
+def test_only_what_the_filter_keeps_is_told_as_kept(lonely: Lonely) -> None:
+    lonely.serving()
+    lonely.answers(VIP_REQUEST)
+    lonely.answers(OWN_REQUEST)
+    assert lonely.kept == []
+    lonely.answers(SYN_FRAME)
+    assert lonely.kept == [NODE.name]
+
+
+def test_a_host_that_sends_cookies_claims_what_brings_one_back(lonely: Lonely) -> None:
+    host = lonely.serving()
+    host.send_cookies(wanted=True)
+    lonely.answers(SYN_FRAME)
+    cookie = host._stack.cookie(VIP_PATH.reversed)
+    assert cookie is not None
+    assert host.kernel
+    host.kernel.end_lease()
+    back = to_vmac(tcp(TcpSegment(VIP_PATH, 8, (cookie + 8) % (1 << 32), ACK)))
+    assert lonely.answers(back) == []
+    assert host.kernel.counters[Reason.LEASE_EXPIRED] == 1
+    lonely.run(NS_PER_S)
+    assert host.kernel.lease_live
+    assert host.kernel.table
+    marks = bytes((Mark.FLAGGED,)) * BUCKET_COUNT
+    flagged = tuple(Buckets(each.owners, marks) for each in host.kernel.table.buckets)
+    host.kernel.install(replace(host.kernel.table, buckets=flagged))
+    lonely.answers(back)
+    assert host.kernel.counters[Reason.COOKIE] == 1

@@ -7,7 +7,17 @@ from wlbs.core.address import BROADCAST, IpAddress, Mac
 from wlbs.core.frame import EtherType
 from wlbs.scenario.evidence import Direction
 from wlbs.scenario.steps import Cut, Traffic
-from wlbs.sim.frames import Path, arp_request, ethernet, udp
+from wlbs.sim.frames import (
+    ACK,
+    RST,
+    SYN,
+    Path,
+    TcpSegment,
+    arp_request,
+    ethernet,
+    tcp,
+    udp,
+)
 from wlbs.sim.schedule import Schedule
 from wlbs.sim.switch import AGEING_NS, Switch
 
@@ -110,6 +120,20 @@ def test_a_cut_concerns_its_ports_and_its_traffic_alone(segment: Segment) -> Non
         for data in (heartbeat, probe, answer, plain, arp, clustered):
             assert ("b" in segment.send("a", data)) == (data not in cut_off)
         assert segment.send("c", frame("c", BROADCAST)) == ["a", "b"]
+
+
+def test_a_cut_of_answers_lets_syns_pass(segment: Segment) -> None:
+    def to(mac: Mac, flags: int) -> bytes:
+        packet = tcp(TcpSegment(Path(IPS["a"], 5, IPS["b"], 80), 1, 1, flags))
+        return ethernet(mac, MACS["a"], EtherType.IPV4, packet)
+
+    arp = ethernet(BROADCAST, MACS["a"], EtherType.ARP, arp_request(MACS["a"], IPS["a"], IPS["b"]))
+    datagram = ethernet(VMAC, MACS["a"], EtherType.IPV4, udp(Path(IPS["a"], 5, IPS["b"], 6), b""))
+    segment.switch.cuts = [Cut("a", "b", Traffic.ANSWERS)]
+    for data in (to(VMAC, SYN), to(MACS["b"], ACK), arp, datagram, frame("a", VMAC)):
+        assert "b" in segment.send("a", data)
+    for data in (to(VMAC, ACK), to(VMAC, RST), to(VMAC, SYN | ACK)):
+        assert segment.send("a", data) == ["c"]
 
 
 def test_a_cut_may_concern_every_port(segment: Segment) -> None:

@@ -174,12 +174,12 @@ def test_the_last_word_of_the_handshake_may_be_lost(pair: Pair) -> None:
     assert pair.at_client.noted == ["opened", "answer"]
 
 
-def test_timeouts_double_and_end(pair: Pair) -> None:
+def test_timeouts_double_but_for_the_first_and_end(pair: Pair) -> None:
     pair.loses = lambda _side, _segment: True
     pair.client.connect(PATH, pair.at_client)
     pair.run(200 * NS_PER_S)
     times = [at // NS_PER_S for at, _, _ in pair.seen]
-    assert times == [0, 1, 3, 7, 15, 31, 63]
+    assert times == [0, 1, 2, 3, 4, 5, 7, 11, 19, 35, 67]
     assert pair.at_client.noted == ["no answer"]
     assert pair.client.sockets() == ()
 
@@ -289,3 +289,44 @@ def test_sequence_numbers_wrap() -> None:
     assert is_after(0, (1 << 32) - 1)
     assert not is_after((1 << 32) - 1, 0)
     assert not is_after(7, 7)
+
+
+def test_a_cookie_brings_a_connection_back_that_nobody_remembered(pair: Pair) -> None:
+    pair.server.sends_cookies = True
+    pair.loses = lambda side, segment: side == "c" and not segment.flags & SYN
+    socket = pair.open()
+    assert socket.state is TcpState.ESTABLISHED
+    assert pair.server.sockets() == ()
+    pair.loses = lambda _side, _segment: False
+    socket.send(b"question")
+    pair.run(NS_PER_MS)
+    assert pair.at_server.noted == ["opened", "question"]
+    assert pair.at_client.noted == ["opened", "answer"]
+    assert pair.accepted.state is TcpState.ESTABLISHED
+
+
+def test_a_cookie_is_known_to_its_sender_alone(pair: Pair) -> None:
+    assert pair.server.cookie(PATH.reversed) is None
+    pair.server.sends_cookies = True
+    pair.loses = lambda side, segment: side == "c" and not segment.flags & SYN
+    socket = pair.open()
+    sent: list[TcpSegment] = []
+    other = TcpStack(pair.schedule, Prng(2, "other"), sent.append)
+    other.listen(80, lambda _: Notes())
+    acknowledgement = TcpSegment(PATH, socket.snd_nxt, socket.rcv_nxt, ACK)
+    other.receive(acknowledgement)
+    assert [each.flags for each in sent] == [RST]
+    # Nor does the sender take a number that is one off.
+    pair.server.receive(TcpSegment(PATH, socket.snd_nxt, socket.rcv_nxt + 1, ACK))
+    assert pair.flags("s") == [SYN | ACK, RST]
+    assert pair.server.cookie(PATH.reversed) == (socket.rcv_nxt - socket.snd_nxt) % (1 << 32)
+
+
+def test_what_vanishes_says_nothing(pair: Pair) -> None:
+    socket = pair.open()
+    said_count = len(pair.flags("c"))
+    socket.vanish()
+    pair.run(NS_PER_S)
+    assert len(pair.flags("c")) == said_count
+    assert pair.client.socket(PATH) is None
+    assert pair.accepted.state is TcpState.ESTABLISHED

@@ -16,13 +16,14 @@ apart, because each host draws its own initial sequence numbers:
 * Any other state: it acknowledges at most what has been written, and more than what lies `WINDOW`
   before the oldest octet still unacknowledged. Written, not sent: the filter may see the answer to
   a segment before its sender has counted it as sent. SYN_SENT is such a state: its SYN is written.
-* A bare RST acknowledges nothing. A client sends it where our segment said it was; so its sequence
-  number lies within `WINDOW` of what we expect next, on either side. What is left is for the stack,
-  which asks for more (RFC 5961).
+* A bare RST acknowledges nothing. A client sends it where our segment said it was, so its sequence
+  number is what we expect next, or at most `WINDOW` beyond it: the stack may not have come so far
+  yet. One before it says nothing to us; it answers a host that knew less of the client's SYN.
+  What is left is for the stack, which asks for more (RFC 5961).
 
 Whatever neither acknowledges nor resets is claimed by nobody; a stack would not take it either. All
 arithmetic is modulo 2^32 (RFC 9293, section 3.4). A foreign segment with random numbers fits about
-once in a thousand (`WINDOW` of 2^32), a bare RST twice; then the stack's own checks remain.
+once in a thousand (`WINDOW` of 2^32); then the stack's own checks remain.
 """
 
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ def judge(socket: SocketFacts, segment: Segment) -> Claim:
     if segment.flags & TcpFlags.ACK:
         fits = _acknowledges(socket, segment.acknowledgement)
     elif segment.flags & TcpFlags.RST:
-        fits = _lies_within(segment.sequence, socket.rcv_nxt - WINDOW, 2 * WINDOW)
+        fits = _lies_within(segment.sequence, socket.rcv_nxt, WINDOW)
     return Claim.SOCKET if fits else Claim.NONE
 
 

@@ -47,6 +47,7 @@ class Client:
             "send": self._send,
             "open": self._open,
             "close": self._close,
+            "vanish": self._vanish,
             "begin": self._begin,
             "end": self._end,
             "report": self._report,
@@ -104,6 +105,9 @@ class Client:
             if not each.is_over and order["host"] in {None, each.answered_by}
         ]
         await asyncio.gather(*(each.close() for each in closing))
+
+    async def _vanish(self, order: Order) -> None:
+        await asyncio.gather(*(each.vanish() for each in self._lasting[order["batch"]]))
 
     async def _begin(self, order: Order) -> None:
         self._schedules[order["batch"]] = asyncio.create_task(self._attempt(order))

@@ -108,6 +108,10 @@ class Clients:
         """Have connections closed that last; return when they are."""
         self._wait(self._order_all({"order": "close", "batch": batch, "host": host}))
 
+    def vanish(self, batch: str) -> None:
+        """Have connections forgotten that were to last; return when they are."""
+        self._wait(self._order_all({"order": "vanish", "batch": batch}))
+
     def begin_attempts(self, flows: tuple[PlannedFlow, ...], interval_s: float) -> None:
         """Have a connection opened every interval, the clients taking turns as the flows do."""
         batch = flows[0].batch

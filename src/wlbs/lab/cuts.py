@@ -26,7 +26,12 @@ _TRAFFIC: Final = struct.Struct("<I")
 _VMAC: Final = struct.Struct("<Q")
 _FIRST: Final = bytes(4)
 _EVERY_PORT: Final = 0
-_BITS: Final = {Traffic.ALL: 1, Traffic.HEARTBEATS: 2, Traffic.CLUSTER: 4}
+_BITS: Final = {
+    Traffic.ALL: 1,
+    Traffic.HEARTBEATS: 2,
+    Traffic.CLUSTER: 4,
+    Traffic.ANSWERS: 8,
+}
 _TCX_EGRESS: Final = 47
 """``enum bpf_attach_type``; TCX since Linux 6.6 (commit e420bed02507)."""
 

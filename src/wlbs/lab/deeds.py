@@ -49,6 +49,7 @@ class Deeds:
             case Deed.BEGIN:
                 begin_agent(self._names, do.host)
             case Deed.START | Deed.STOP:
+                self._end_command(do.host)
                 run(self._command(do.host, do.deed.value))
             case Deed.DRAINSTOP:
                 self._begin_command(do.host, do.deed.value, "--wait", str(DRAIN_S_MAX))
@@ -68,10 +69,8 @@ class Deeds:
 
     def close(self) -> None:
         """End the commands that still wait."""
-        for command in self._commands.values():
-            command.kill()
-            command.wait()
-        self._commands = {}
+        for host in tuple(self._commands):
+            self._end_command(host)
 
     def _process(self, host: str) -> int:
         process = agent_process(self._names, host)
@@ -94,7 +93,15 @@ class Deeds:
         words = (sys.executable, "-m", "wlbs", word, "--instance", self._names.instance(host))
         return inside(self._names.namespace(host), *words)
 
+    def _end_command(self, host: str) -> None:
+        """End the command that still waits for this host: what it waits for is no longer wanted."""
+        command = self._commands.pop(host, None)
+        if command is not None:
+            command.kill()
+            command.wait()
+
     def _begin_command(self, host: str, word: str, *options: str) -> None:
+        self._end_command(host)
         log = self._names.state / f"{word}-{host}.log"
         with log.open("wb") as output:
             self._commands[host] = subprocess.Popen(

@@ -26,6 +26,9 @@ lost too, after 3 s (RFC 6298, 2.1 and 5.5); recent kernels are quicker."""
 TRANSFER_S: Final = 0.3
 """Between an answer and the next question on a connection that lasts."""
 
+_TCP_REPAIR: Final = 19
+"""``include/uapi/linux/tcp.h``: a socket closed in repair mode goes without a word (Linux 3.5)."""
+
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 _HEAD_END: Final = b"\r\n\r\n"
 
@@ -102,6 +105,13 @@ class Exchange(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def vanish(self) -> None:
+        """Let this machine forget the connection; the other end is told nothing."""
+        assert self._transport is not None, "only what is open can be forgotten"
+        held = self._transport.get_extra_info("socket")
+        held.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
+        self._transport.abort()
+
 
 async def connect(vip: str, flow: Flow, exchange: Exchange) -> None:
     """Open a connection from the flow's own address and port."""
@@ -167,7 +177,7 @@ class Lasting:
         self.error = ""
         self._asked_s: float | None = None
         self._next: asyncio.TimerHandle | None = None
-        self._is_closing = False
+        self._leave: Callable[[], None] | None = None
         self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._exchange = Exchange(self._take_answer, self._take_loss)
@@ -192,10 +202,14 @@ class Lasting:
 
         To close with an answer outstanding would send a reset, which nobody here wants to see.
         """
-        self._is_closing = True
-        if self._asked_s is None:
-            self._end()
-        await self._ended
+        await self._leave_by(self._exchange.close)
+
+    async def vanish(self) -> None:
+        """Forget it once the answer under way is complete; return when it is forgotten or broken.
+
+        To be asked by an answer what became of the question would betray us: a reset.
+        """
+        await self._leave_by(self._exchange.vanish)
 
     def check(self, now_s: float) -> None:
         """Give up if an answer has been outstanding for too long."""
@@ -215,7 +229,7 @@ class Lasting:
         self._asked_s = None
         if not self._settled.done():
             self._settled.set_result(None)
-        if self._is_closing:
+        if self._leave is not None:
             self._end()
         else:
             self._next = asyncio.get_running_loop().call_later(TRANSFER_S, self._ask)
@@ -224,23 +238,32 @@ class Lasting:
         if not self.is_over:
             self._fail(failure_of(error))
 
+    async def _leave_by(self, leave: Callable[[], None]) -> None:
+        """Leave when no answer is outstanding; return when it is over."""
+        self._leave = leave
+        if self._asked_s is None:
+            self._end()
+        await self._ended
+
     def _end(self) -> None:
         if self.is_over:
             return
+        assert self._leave is not None, "ends when it is told how"
         self.closed_s = time.time()
         self._leave()
+        self._settle()
 
     def _fail(self, words: str) -> None:
         if self.is_over:
             return
         self.error = words
-        self._leave()
+        self._exchange.close()
+        self._settle()
 
-    def _leave(self) -> None:
+    def _settle(self) -> None:
         self._asked_s = None
         if self._next is not None:
             self._next.cancel()
-        self._exchange.close()
         for future in (self._settled, self._ended):
             if not future.done():
                 future.set_result(None)

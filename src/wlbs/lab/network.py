@@ -6,12 +6,18 @@ made here goes away with its namespaces, which is what `sweep` relies on.
 """
 
 import sys
+from typing import Final
 
 from wlbs.core.address import IpAddress
 from wlbs.lab.command import inside, run
 from wlbs.lab.names import BRIDGE, NODE_INTERFACE, PASS_PROGRAM, LabNames
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.topology import PREFIX_LENGTH, SWITCH, Node, Topology, network_behind
+
+_NEVER: Final = 0
+_COOKIES_ON_OVERFLOW: Final = 1
+_ALWAYS: Final = 2
+"""``net.ipv4.tcp_syncookies``, set for each namespace; the second is Linux's default."""
 
 
 def build_network(names: LabNames, topology: Topology) -> None:
@@ -32,6 +38,18 @@ def build_network(names: LabNames, topology: Topology) -> None:
             _in(names, host.name, f"route add {network_behind(client)} via {client.address}")
     for client in topology.clients:
         _in(names, client.name, f"route add local {network_behind(client)} dev lo")
+
+
+def send_cookies(names: LabNames, topology: Topology, host: str | None) -> None:
+    """Have this host, or none, answer every SYN by a SYN cookie.
+
+    The namespaces share one kernel and so the secret its cookies are made with, which two machines
+    never do. So meanwhile the others know no cookies at all: their kernels refuse every one.
+    """
+    for each in topology.hosts:
+        setting = _COOKIES_ON_OVERFLOW if host is None else _ALWAYS if each.name == host else _NEVER
+        words = f"net.ipv4.tcp_syncookies={setting}"
+        run(inside(names.namespace(each.name), "sysctl", "-q", "-w", words))
 
 
 def _connect(names: LabNames, node: Node) -> None:

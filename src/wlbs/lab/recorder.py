@@ -18,7 +18,7 @@ from typing import Final
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.pcap import read_capture
 from wlbs.lab.command import inside, run
-from wlbs.lab.leak import send
+from wlbs.lab.leak import EXPERIMENTAL, send
 from wlbs.lab.names import BRIDGE, NODE_INTERFACE, LabNames
 from wlbs.lab.wait import wait_until
 from wlbs.linux import namespace
@@ -29,6 +29,9 @@ SNAP_SIZE: Final = 128
 """Ethernet, IPv4 and TCP headers with all options are 134 bytes at most; ours stay below 80."""
 
 LAST_WORDS: Final = b"wlbs lab: the last frame of a recording"
+
+_KEPT: Final = "kept"
+"""In a file's name where the others have a direction."""
 
 TAIL_SIZE: Final = 1 << 16
 """Where the last frame is looked for: heartbeats behind it fill this in half a minute."""
@@ -71,12 +74,16 @@ class Recorder:
         for node in self._topology.nodes:
             for direction in Direction:
                 self._capture(node.name, direction)
+        for host in self._topology.hosts:
+            self._capture_kept(host.name)
         self._watch(SWITCH, ("bridge", "-ts", "monitor", "fdb"))
         for client in self._topology.clients:
             self._watch(client.name, ("ip", "-ts", "monitor", "neigh"))
         for node in self._topology.nodes:
             for direction in Direction:
                 self._wait_listening(self._path(node.name, direction, "log"))
+        for host in self._topology.hosts:
+            self._wait_listening(self._path(host.name, _KEPT, "log"))
 
     def stop(self) -> None:
         """Let the captures catch up, then end every recorder.
@@ -86,10 +93,8 @@ class Recorder:
         for node in self._topology.nodes:
             with namespace.entered(self._names.namespace(node.name)):
                 send(NODE_INTERFACE, node.mac, LAST_WORDS)
-        for node in self._topology.nodes:
-            for direction in Direction:
-                path = self._path(node.name, direction, "pcap")
-                wait_until(partial(_is_complete, path), f"capture {path.stem} to catch up")
+        for path in sorted(self._folder.glob("*.pcap")):
+            wait_until(partial(_is_complete, path), f"capture {path.stem} to catch up")
         self.end()
         for log in sorted(self._folder.glob("*.log")):
             self.lost_count += sum(int(count) for count in _LOST.findall(log.read_text()))
@@ -108,11 +113,17 @@ class Recorder:
         found = []
         for node in self._topology.nodes:
             for direction in Direction:
-                data = self._path(node.name, direction, "pcap").read_bytes()
-                found += [
-                    SeenFrame(each.at_ns / 1e9 - self.origin_s, node.name, direction, each.data)
-                    for each in read_capture(data)
-                ]
+                path = self._path(node.name, direction, "pcap")
+                found += self._frames(path, node.name, direction)
+        return tuple(sorted(found, key=lambda each: each.at_s))
+
+    def kept(self) -> tuple[SeenFrame, ...]:
+        """Return what hosts' filters handed to their stacks for the virtual IP."""
+        found = []
+        for host in self._topology.hosts:
+            path = self._path(host.name, _KEPT, "pcap")
+            frames = self._frames(path, host.name, Direction.TO_NODE)
+            found += [each for each in frames if LAST_WORDS not in each.data]
         return tuple(sorted(found, key=lambda each: each.at_s))
 
     def bridge_entries(self) -> tuple[BridgeEntry, ...]:
@@ -143,10 +154,25 @@ class Recorder:
         wait_until(lambda: "listening on" in log.read_text(), f"tcpdump ({log.stem})")
 
     def _capture(self, node: str, direction: Direction) -> None:
-        words = f"tcpdump -i {node} -Q {direction.value} -s {SNAP_SIZE} -U -B 8192 -n -Z root"
-        target = self._path(node, direction, "pcap")
-        words += f" --immediate-mode --time-stamp-precision nano -w {target}"
-        self._spawn(SWITCH, tuple(words.split()), self._path(node, direction, "log"))
+        words = f"-i {node} -Q {direction.value} -w {self._path(node, direction, 'pcap')}"
+        self._dump(SWITCH, words, self._path(node, direction, "log"))
+
+    def _capture_kept(self, host: str) -> None:
+        """Capture behind a host's filter, where what it has dropped does not come."""
+        what = f"(tcp and dst host {self._topology.vip}) or ether proto {EXPERIMENTAL}"
+        words = f"-i {NODE_INTERFACE} -Q in -w {self._path(host, _KEPT, 'pcap')} {what}"
+        self._dump(host, words, self._path(host, _KEPT, "log"))
+
+    def _dump(self, node: str, words: str, log: Path) -> None:
+        always = f"tcpdump -s {SNAP_SIZE} -U -B 8192 -n -Z root --immediate-mode"
+        always += " --time-stamp-precision nano"
+        self._spawn(node, (*always.split(), *words.split()), log)
+
+    def _frames(self, path: Path, port: str, direction: Direction) -> list[SeenFrame]:
+        return [
+            SeenFrame(each.at_ns / 1e9 - self.origin_s, port, direction, each.data)
+            for each in read_capture(path.read_bytes())
+        ]
 
     def _watch(self, node: str, words: tuple[str, ...]) -> None:
         self._spawn(node, words, self._folder / f"{node}.monitor")
@@ -173,5 +199,5 @@ class Recorder:
                 found.append((at - self.origin_s, stamped[2]))
         return found
 
-    def _path(self, node: str, direction: Direction, suffix: str) -> Path:
-        return self._folder / f"{node}-{direction.value}.{suffix}"
+    def _path(self, node: str, direction: str, suffix: str) -> Path:
+        return self._folder / f"{node}-{direction}.{suffix}"

@@ -46,10 +46,6 @@ http {{
 KEEPALIVE_S: Final = 600
 """Longer than any scenario: an idle connection is closed by its client, or by a host that dies."""
 
-BACKLOG: Final = 32
-"""More half-open connections than that, and the kernel answers SYNs by cookies: few enough for a
-scenario to get there, many for clients that answer."""
-
 REQUESTS_MAX: Final = 1_000_000
 """More than any client asks on one connection; nginx closes after 1,000 otherwise."""
 
@@ -58,7 +54,7 @@ def start_service(names: LabNames, host: str) -> None:
     """Start a host's nginx and return when it listens."""
     folder = _folder(names, host)
     folder.mkdir(parents=True, exist_ok=True)
-    listens = "\n".join(f"    listen {port} backlog={BACKLOG};" for port in PORTS)
+    listens = "\n".join(f"    listen {port} backlog=4096;" for port in PORTS)
     configuration = folder / "nginx.conf"
     configuration.write_text(
         _CONFIGURATION.format(

@@ -22,6 +22,7 @@ from wlbs.lab.cuts import Cuts
 from wlbs.lab.deeds import Deeds
 from wlbs.lab.kernel import read_counters, read_holdings, read_nonce
 from wlbs.lab.names import NODE_INTERFACE, LabNames
+from wlbs.lab.network import send_cookies
 from wlbs.lab.recorder import Recorder
 from wlbs.lab.sabotage import NO_SABOTAGE, Sabotage, Site
 from wlbs.lab.service import read_log
@@ -85,7 +86,12 @@ class LabWorld:
         start_agents(self._names, topology, key, self._sabotage.other_keys(site))
         self._cluster = load(configuration_of(self._names, topology.hosts[0].name)).cluster
         if not self._sabotage.is_dividing:
-            wait_until(self._is_shared_out, "every host to hold its share", seconds=CONVERGED_S_MAX)
+            everybody = tuple(host.name for host in topology.hosts)
+            wait_until(
+                lambda: self._is_shared_out(everybody, unflagged=False),
+                "every host to hold its share",
+                seconds=CONVERGED_S_MAX,
+            )
         self._note_nonces()
         self._sabotage.inject(site)
         self._recorder.origin_s = time.time()
@@ -106,6 +112,10 @@ class LabWorld:
     def close_connections(self, batch: str, host: str | None) -> None:
         """Have the clients close connections that last."""
         self._there.close_connections(batch, host)
+
+    def vanish(self, batch: str) -> None:
+        """Have the clients forget connections that were to last."""
+        self._there.vanish(batch)
 
     def begin_attempts(self, flows: tuple[PlannedFlow, ...], interval_s: float) -> None:
         """Have the clients begin to open connections, and return at once."""
@@ -153,6 +163,23 @@ class LabWorld:
             return has_stopped()
         return True
 
+    def await_holders(self, hosts: tuple[str, ...], seconds: float, *, unflagged: bool) -> bool:
+        """Wait until these hosts hold each bucket once among them; False if it takes too long."""
+
+        def is_shared_out() -> bool:
+            self._there.read()
+            return self._is_shared_out(hosts, unflagged=unflagged)
+
+        try:
+            wait_until(is_shared_out, f"{', '.join(hosts)} to hold everything", seconds=seconds)
+        except LinuxError:
+            return False
+        return True
+
+    def send_cookies(self, host: str | None) -> None:
+        """Have this host, or none, answer each SYN by a cookie."""
+        send_cookies(self._names, self._topology, host)
+
     def occupy(self, *, busy: bool) -> None:
         """Have other programs keep the processors busy, or end them."""
         self._burden.occupy(busy=busy)
@@ -182,6 +209,7 @@ class LabWorld:
             holdings=tuple(holdings),
             nonces={host: tuple(nonces) for host, nonces in self._nonces.items()},
             frames=self._recorder.frames(),
+            kept=self._recorder.kept(),
             bridge_entries=self._recorder.bridge_entries(),
             neighbours=self._recorder.neighbours(),
             log=tuple(entry for host in hosts for entry in read_log(self._names, host)),
@@ -198,13 +226,15 @@ class LabWorld:
         assert self._clients is not None, "begin comes first"
         return self._clients
 
-    def _is_shared_out(self) -> bool:
-        """Tell whether the hosts hold every bucket among them, each once, and each host some."""
+    def _is_shared_out(self, hosts: tuple[str, ...], *, unflagged: bool) -> bool:
+        """Tell whether these hosts hold every bucket among them, each once, and each host some."""
         rule_count = len(self.cluster.rules)
         held_by_any, held_count = [0] * (rule_count + 1), 0
         for host in self._topology.hosts:
             holdings = read_holdings(self._names, host.name, rule_count)
-            if not any(each.owned for each in holdings):
+            if any(each.owned for each in holdings) != (host.name in hosts):
+                return False
+            if unflagged and any(each.flagged_count for each in holdings):
                 return False
             for each in holdings:
                 held_by_any[each.rule] |= each.owned

@@ -48,35 +48,52 @@ def draw_part(seed: int, purpose: str) -> float:
     return int.from_bytes(_stream(seed, purpose, _WORD_SIZE), "big") / (1 << 8 * _WORD_SIZE)
 
 
+Choice = Callable[[PlannedFlow], bool]
+"""Tells whether a flow is one of those wanted."""
+
+
+def anywhere(flow: PlannedFlow) -> bool:
+    """Take any flow."""
+    del flow
+    return True
+
+
 class Draws:
-    """All flows of one run; no source port is used twice."""
+    """All flows of one run; no source port is drawn twice."""
 
     def __init__(self, seed: int, topology: Topology) -> None:
         """Shuffle the ports; nothing is drawn yet."""
         self._topology = topology
         self._ports = iter(_shuffled(seed, "ports", range(FIRST_PORT, LAST_PORT + 1)))
 
-    def flows(self, step: SendFlows | OpenConnections) -> tuple[PlannedFlow, ...]:
-        """Return the flows of a step, the clients taking turns."""
-        is_by_address = isinstance(step, SendFlows) and step.spread is Spread.ADDRESSES
+    def flows(
+        self, step: SendFlows | OpenConnections, aim: Choice = anywhere
+    ) -> tuple[PlannedFlow, ...]:
+        """Return the flows of a step that meet the aim, the clients taking turns."""
+        if isinstance(step, SendFlows) and step.spread is Spread.ADDRESSES:
+            assert step.aimed_at is None, "each address is used once, whoever owns its bucket"
+            return self._by_address(step)
+        return self._by_port(step, step.count, aim)
+
+    def attempts(self, step: BeginAttempts, count: int, aim: Choice) -> tuple[PlannedFlow, ...]:
+        """Return so many flows that meet the aim, the clients taking turns."""
+        return self._by_port(step, count, aim)
+
+    def _by_address(self, step: SendFlows) -> tuple[PlannedFlow, ...]:
         clients = self._topology.clients
         found = []
         for index in range(step.count):
-            client = clients[index % len(clients)]
-            source = client.address
-            if is_by_address:
-                number = index // len(clients) + 1
-                assert number <= ADDRESSES_PER_CLIENT_MAX, f"{step.count} flows need more clients"
-                source = address_behind(client, number)
+            client, number = clients[index % len(clients)], index // len(clients) + 1
+            assert number <= ADDRESSES_PER_CLIENT_MAX, f"{step.count} flows need more clients"
+            source = address_behind(client, number)
             found.append(
                 PlannedFlow(step.batch, client.name, source, self._port(), step.server_port)
             )
         return tuple(found)
 
-    def attempts(
-        self, step: BeginAttempts, count: int, aim: Callable[[PlannedFlow], bool]
+    def _by_port(
+        self, step: SendFlows | OpenConnections | BeginAttempts, count: int, aim: Choice
     ) -> tuple[PlannedFlow, ...]:
-        """Return so many flows that meet the aim, the clients taking turns."""
         clients = cycle(self._topology.clients)
         client = next(clients)
         found: list[PlannedFlow] = []

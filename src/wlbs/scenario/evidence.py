@@ -157,4 +157,9 @@ class Evidence:
     neighbours: tuple[NeighbourEntry, ...] = ()
     log: tuple[LogEntry, ...] = ()
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    kept: tuple[SeenFrame, ...] = ()
+    """What each host's filter handed to its stack of the TCP segments to the virtual IP.
+
+    The ports are those of the hosts, the direction is to the node.
+    """
     frames_lost_count: int = 0

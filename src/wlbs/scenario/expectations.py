@@ -9,6 +9,8 @@ is judged.
 from dataclasses import dataclass
 from enum import StrEnum, unique
 
+from wlbs.core.reason import Reason
+
 
 @unique
 class Holds(StrEnum):
@@ -25,6 +27,9 @@ class Holds(StrEnum):
     SYN_ONCE = "each SYN is answered by exactly one host"
     NEVER_TWO_OWNERS = "no connection is ever answered by two hosts"
     NO_RESET = "no connection is reset"
+    NO_HOST_RESET = "no host resets a connection"
+    KEPT_ONCE = "no frame is kept by two hosts"
+    COUNTED_ONCE = "the kernels together count no more frames kept than were sent"
     NEIGHBOURS_TRUE = "no client ever holds a station's MAC for the virtual IP"
 
 
@@ -130,6 +135,30 @@ class NonceChanged:
     host: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeptAs:
+    """A host's kernel has counted frames as kept for this reason: what is to be shown happened."""
+
+    host: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedTwice:
+    """Some SYN of the batch was sent again and kept by another host: two hosts know the flow."""
+
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedLate:
+    """A host finishes handshakes of the batch after the moment that it began before it."""
+
+    batch: str
+    host: str
+    after: str
+
+
 Expects = (
     Holds
     | FairShare
@@ -142,4 +171,7 @@ Expects = (
     | FlagsGone
     | LeaseMargin
     | NonceChanged
+    | KeptAs
+    | OpenedTwice
+    | FinishedLate
 )

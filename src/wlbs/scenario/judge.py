@@ -13,18 +13,21 @@ from typing import Final, assert_never
 from wlbs.scenario.expectations import (
     Expects,
     FairShare,
+    FinishedLate,
     FlagsGone,
     Follows,
     Holds,
+    KeptAs,
     LeaseMargin,
     NonceChanged,
     NoneBroken,
     NothingNewAt,
+    OpenedTwice,
     TableExact,
     TakenOver,
     Unbroken,
 )
-from wlbs.scenario.judging import clients, kernel, ownership, wire
+from wlbs.scenario.judging import clients, kernel, ownership, racing, wire
 from wlbs.scenario.judging.observed import Observed
 from wlbs.scenario.report import Expectation
 
@@ -40,6 +43,9 @@ _HOLDS: Final[dict[Holds, Callable[[Observed, str], Expectation]]] = {
     Holds.SYN_ONCE: ownership.syn_once,
     Holds.NEVER_TWO_OWNERS: ownership.never_two_owners,
     Holds.NO_RESET: wire.no_reset,
+    Holds.NO_HOST_RESET: racing.no_host_reset,
+    Holds.KEPT_ONCE: racing.kept_once,
+    Holds.COUNTED_ONCE: racing.counted_once,
     Holds.NEIGHBOURS_TRUE: wire.neighbours_true,
 }
 
@@ -69,7 +75,7 @@ def figures_of(observed: Observed) -> dict[str, float]:
     return figures
 
 
-def _judge(  # noqa: C901, PLR0911 - one line for each kind of expectation
+def _judge(  # noqa: C901, PLR0911, PLR0912 - one line for each kind of expectation
     observed: Observed, expects: Expects
 ) -> Expectation:
     match expects:
@@ -95,6 +101,12 @@ def _judge(  # noqa: C901, PLR0911 - one line for each kind of expectation
             return ownership.lease_margin(observed, expects)
         case NonceChanged():
             return kernel.nonce_changed(observed, expects)
+        case KeptAs():
+            return racing.kept_as(observed, expects)
+        case OpenedTwice():
+            return racing.opened_twice(observed, expects)
+        case FinishedLate():
+            return racing.finished_late(observed, expects)
         case _:
             assert_never(expects)
 

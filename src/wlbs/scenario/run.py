@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
 
-from wlbs.scenario.draw import Aim, Draws, PlannedFlow, draw_key, draw_part
+from wlbs.scenario.draw import Aim, Choice, Draws, PlannedFlow, anywhere, draw_key, draw_part
 from wlbs.scenario.evidence import Moment
 from wlbs.scenario.judge import figures_of, judge
 from wlbs.scenario.judging.observed import Observed
 from wlbs.scenario.report import Report
 from wlbs.scenario.steps import (
+    AwaitHolders,
     AwaitStopped,
     BeginAttempts,
     CloseConnections,
@@ -27,9 +28,11 @@ from wlbs.scenario.steps import (
     OpenConnections,
     Scenario,
     SendAgain,
+    SendCookies,
     SendFlows,
     SetCarrier,
     Step,
+    Vanish,
     Wait,
 )
 from wlbs.scenario.world import World
@@ -38,9 +41,18 @@ STEP_S_MAX: Final = 6.0
 """Longer than any step takes that does not say itself how long it may: for attempts enough flows
 are drawn to last until they are to end. An agent that begins takes one to two seconds."""
 
+_AWAITED: Final = (AwaitStopped, AwaitHolders, CloseConnections)
+"""Steps that count from their end."""
+
 
 ClientStep = (
-    SendFlows | SendAgain | OpenConnections | CloseConnections | BeginAttempts | EndAttempts
+    SendFlows
+    | SendAgain
+    | OpenConnections
+    | CloseConnections
+    | Vanish
+    | BeginAttempts
+    | EndAttempts
 )
 """What clients do."""
 
@@ -71,7 +83,7 @@ class _Interpreter:
         self._world = world
         self._seed = seed
         self._draws = Draws(seed, scenario.topology)
-        self._sent: dict[str, tuple[PlannedFlow, ...]] = {}
+        self._drawn: dict[str, tuple[PlannedFlow, ...]] = {}
 
     def carry_out_all(self, on_step: Callable[[Step], None]) -> tuple[Moment, ...]:
         """Carry out every step in its turn and return the moments of those with a label."""
@@ -84,7 +96,7 @@ class _Interpreter:
             if label:
                 # What is done to a host counts from its beginning, so that no gap looks shorter
                 # than it was; what is waited for counts from its end.
-                is_awaited = isinstance(step, AwaitStopped | CloseConnections)
+                is_awaited = isinstance(step, _AWAITED)
                 at_s = self._world.elapsed_s() if is_awaited else began_s
                 moments.append(Moment(label, at_s, held))
         return tuple(moments)
@@ -95,6 +107,8 @@ class _Interpreter:
         match step:
             case AwaitStopped():
                 return world.await_stopped(step.host, step.seconds)
+            case AwaitHolders():
+                return world.await_holders(step.hosts, step.seconds, unflagged=step.unflagged)
             case Wait():
                 drawn_s = step.drawn_s * draw_part(self._seed, f"wait {index}")
                 world.wait(step.seconds + drawn_s)
@@ -103,11 +117,12 @@ class _Interpreter:
                 | SendAgain()
                 | OpenConnections()
                 | CloseConnections()
+                | Vanish()
                 | BeginAttempts()
                 | EndAttempts()
             ):
                 self._have_clients(index, step)
-            case Cut() | Heal() | SetCarrier() | Do() | Occupy() | Leak():
+            case Cut() | Heal() | SetCarrier() | Do() | SendCookies() | Occupy() | Leak():
                 self._have_happen(step)
             case _:
                 assert_never(step)
@@ -121,26 +136,34 @@ class _Interpreter:
         world = self._world
         match step:
             case SendFlows():
-                self._sent[step.batch] = self._draws.flows(step)
-                world.send(self._sent[step.batch])
+                self._drawn[step.batch] = self._draws.flows(step, self._aim(step.aimed_at))
+                world.send(self._drawn[step.batch])
             case SendAgain():
-                flows = self._sent[step.of]
+                flows = self._drawn[step.of]
                 world.send(tuple(replace(flow, batch=step.batch) for flow in flows))
             case OpenConnections():
-                world.open_connections(self._draws.flows(step))
+                self._drawn[step.batch] = self._draws.flows(step, self._aim(step.aimed_at))
+                world.open_connections(self._drawn[step.batch])
             case CloseConnections():
                 world.close_connections(step.batch, step.host)
+            case Vanish():
+                world.vanish(step.batch)
             case BeginAttempts():
                 seconds = _seconds_until_end(step.batch, self._steps[index + 1 :])
-                aim = Aim(world.cluster, step.aimed_at) if step.aimed_at else _anywhere
-                flows = self._draws.attempts(step, round(seconds / step.interval_s), aim)
+                count, aim = round(seconds / step.interval_s), self._aim(step.aimed_at)
+                flows = self._draws.attempts(step, count, aim)
                 world.begin_attempts(flows, step.interval_s)
             case EndAttempts():
                 world.end_attempts(step.batch)
             case _:
                 assert_never(step)
 
-    def _have_happen(self, step: Cut | Heal | SetCarrier | Do | Occupy | Leak) -> None:
+    def _aim(self, host: str | None) -> Choice:
+        return Aim(self._world.cluster, host) if host else anywhere
+
+    def _have_happen(
+        self, step: Cut | Heal | SetCarrier | Do | SendCookies | Occupy | Leak
+    ) -> None:
         world = self._world
         match step:
             case Cut():
@@ -151,18 +174,14 @@ class _Interpreter:
                 world.set_carrier(step.host, up=step.up)
             case Do():
                 world.do(step)
+            case SendCookies():
+                world.send_cookies(step.host)
             case Occupy():
                 world.occupy(busy=step.busy)
             case Leak():
                 world.leak(step.host)
             case _:
                 assert_never(step)
-
-
-def _anywhere(flow: PlannedFlow) -> bool:
-    """Take any flow."""
-    del flow
-    return True
 
 
 def _seconds_until_end(batch: str, steps: Sequence[Step]) -> float:
@@ -174,9 +193,9 @@ def _seconds_until_end(batch: str, steps: Sequence[Step]) -> float:
                 break
             case Wait():
                 seconds += step.seconds + step.drawn_s
-            case AwaitStopped():
+            case AwaitStopped() | AwaitHolders():
                 seconds += step.seconds
-            case Cut() | Heal() | SetCarrier() | Occupy():
+            case Cut() | Heal() | SetCarrier() | SendCookies() | Occupy():
                 pass
             case _:
                 seconds += STEP_S_MAX

@@ -32,21 +32,30 @@ class Traffic(StrEnum):
     travel as IP like the clients' frames."""
     CLUSTER = "cluster"
     """Frames addressed to the VMAC, and ARP: what clients send."""
+    ANSWERS = "answers"
+    """TCP to the VMAC that is no bare SYN: what clients send once a host has answered their SYN."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendFlows:
-    """Clients open ``count`` connections to a port of the virtual IP, one request in each."""
+    """Clients open ``count`` connections to a port of the virtual IP, one request in each.
+
+    With ``aimed_at`` all fall into buckets of one host, as in `BeginAttempts`.
+    """
 
     batch: str
     server_port: int
     count: int
     spread: Spread
+    aimed_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SendAgain:
-    """Clients open connections once more from the very port pairs of an earlier `SendFlows`."""
+    """Clients open connections once more from the very port pairs of an earlier batch.
+
+    That batch was sent, or opened to last and is over.
+    """
 
     batch: str
     of: str
@@ -56,12 +65,14 @@ class SendAgain:
 class OpenConnections:
     """Clients open ``count`` long-lived connections, each transferring something again and again.
 
-    They stay open until `CloseConnections`, or the end of the run.
+    They stay open until `CloseConnections`, or the end of the run. ``aimed_at`` is as in
+    `SendFlows`.
     """
 
     batch: str
     server_port: int
     count: int
+    aimed_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,16 @@ class CloseConnections:
     batch: str
     host: str | None = None
     label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vanish:
+    """Clients lose all memory of a batch's long-lived connections, as in a power cut.
+
+    The hosts are told nothing. Each connection is idle at that moment.
+    """
+
+    batch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +197,31 @@ class AwaitStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitHolders:
+    """Go on when these hosts hold each bucket once among them, at the latest after ``seconds``.
+
+    With ``unflagged`` also no bucket of theirs may be flagged. By the tables in force, whatever
+    agents say.
+    """
+
+    hosts: tuple[str, ...]
+    seconds: float
+    label: str = ""
+    unflagged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendCookies:
+    """A host answers every SYN by a SYN cookie, as under a flood of them; or no host does any more.
+
+    Meanwhile no other host knows its cookies from any number: secrets differ from machine to
+    machine.
+    """
+
+    host: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Occupy:
     """Other programs keep every processor of the hosts busy, or no longer."""
 
@@ -194,6 +240,7 @@ Step = (
     | SendAgain
     | OpenConnections
     | CloseConnections
+    | Vanish
     | BeginAttempts
     | EndAttempts
     | Wait
@@ -202,6 +249,8 @@ Step = (
     | SetCarrier
     | Do
     | AwaitStopped
+    | AwaitHolders
+    | SendCookies
     | Occupy
     | Leak
 )

@@ -43,6 +43,9 @@ class World(Protocol):
     def close_connections(self, batch: str, host: str | None) -> None:
         """Close those of a batch (to one host), and return when clients have closed them."""
 
+    def vanish(self, batch: str) -> None:
+        """Have the clients forget the connections of a batch; hosts are told nothing."""
+
     def begin_attempts(self, flows: tuple[PlannedFlow, ...], interval_s: float) -> None:
         """Begin to open these connections, one each interval, and return at once."""
 
@@ -66,6 +69,12 @@ class World(Protocol):
 
     def await_stopped(self, host: str, seconds: float) -> bool:
         """Return once a host has stopped or its agent has ended; False if it has not in time."""
+
+    def await_holders(self, hosts: tuple[str, ...], seconds: float, *, unflagged: bool) -> bool:
+        """Return once these hosts hold each bucket once, none flagged if wanted; False if late."""
+
+    def send_cookies(self, host: str | None) -> None:
+        """Have this host answer each SYN by a cookie that no other host knows; or none."""
 
     def occupy(self, *, busy: bool) -> None:
         """Keep every processor of the hosts busy with other programs, or no longer."""

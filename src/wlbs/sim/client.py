@@ -145,6 +145,16 @@ class Lasting:
             if socket:
                 socket.close()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no answer is outstanding."""
+        return self._patience is None
+
+    def vanish(self) -> None:
+        """Be forgotten by the client."""
+        self._stop_waiting()
+        self.closed_ns = int(self._schedule.now)
+
     def outcome(self, origin_ns: int) -> Connection:
         """Return what became of it as evidence."""
         flow = self.flow
@@ -174,6 +184,7 @@ class Lasting:
     def _stop_waiting(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
+            self._patience = None
 
 
 class Client:
@@ -194,7 +205,7 @@ class Client:
         return self._station.node
 
     def ask(self, vip: IpAddress, asking: Asking) -> None:
-        """Open a connection, ask once, and settle the outcome; no wait exceeds a patience."""
+        """Open a connection, ask once, settle the outcome: no wait is longer than a patience."""
         socket = self._stack.connect(_path(vip, asking.flow), asking)
 
         def lose_patience() -> None:
@@ -219,6 +230,13 @@ class Client:
     def close(self, vip: IpAddress, lasting: Lasting) -> None:
         """Close a long-lived connection."""
         lasting.close(self._stack.socket(_path(vip, lasting.flow)))
+
+    def vanish(self, vip: IpAddress, lasting: Lasting) -> None:
+        """Forget a long-lived connection."""
+        lasting.vanish()
+        socket = self._stack.socket(_path(vip, lasting.flow))
+        if socket is not None:
+            socket.vanish()
 
     def receive(self, data: bytes) -> None:
         """Take a frame from the wire, if it is for this node."""

@@ -72,6 +72,7 @@ class Surroundings:
     write_log: Callable[[LogEntry], None]
     on_event: Callable[["Host", Event, tuple[Effect, ...]], None]
     on_done: Callable[["Host", Event, Instant], None]
+    on_kept: Callable[[str, bytes], None] = lambda _host, _data: None
 
 
 class Host:
@@ -168,6 +169,10 @@ class Host:
         if self.agent is not None:
             self.agent.pace = BUSY if busy else CALM
 
+    def send_cookies(self, *, wanted: bool) -> None:
+        """Answer each SYN by a cookie, or no longer."""
+        self._stack.sends_cookies = wanted
+
     def set_carrier(self, *, up: bool) -> None:
         """Tell the agent that its interface lost its carrier or regained it."""
         self.is_up = up
@@ -193,7 +198,10 @@ class Host:
             case Action.ANSWER:
                 # Sent by the ingress program itself: below the guard.
                 self._around.transmit(passage.data)
-            case Action.PASS | Action.KEEP:
+            case Action.PASS:
+                self._take_in(passage.data)
+            case Action.KEEP:
+                self._around.on_kept(self.node.name, passage.data)
                 self._take_in(passage.data)
             case Action.DROP | Action.MASK:
                 pass

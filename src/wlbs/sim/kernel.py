@@ -148,7 +148,10 @@ def facts_of(stack: TcpStack, path: Path) -> SocketFacts | None:
     socket = stack.socket(path)
     if socket is not None:
         return _facts(socket)
-    return Listener() if stack.listens(path.own_port) else None
+    if not stack.listens(path.own_port):
+        return None
+    after_number_0 = 1
+    return Listener(stack.cookie(path), after_number_0)
 
 
 def _facts(socket: Socket) -> SocketFacts:

@@ -20,12 +20,17 @@ class Recorder:
         self.log: list[LogEntry] = []
         self._schedule = schedule
         self._frames: list[tuple[int, str, Direction, bytes]] = []
+        self._kept: list[tuple[int, str, bytes]] = []
         self._learned: list[tuple[int, Mac, str]] = []
         self._neighbours: list[tuple[int, str, IpAddress, Mac]] = []
 
     def see(self, port: str, direction: Direction, data: bytes) -> None:
         """Record a frame at a port."""
         self._frames.append((int(self._schedule.now), port, direction, data))
+
+    def keep(self, host: str, data: bytes) -> None:
+        """Record a frame that a host's filter has handed to its stack."""
+        self._kept.append((int(self._schedule.now), host, data))
 
     def learn(self, mac: Mac, port: str) -> None:
         """Record that the switch has learned an address."""
@@ -44,6 +49,13 @@ class Recorder:
         return tuple(
             SeenFrame(self.seconds(at), port, direction, data)
             for at, port, direction, data in self._frames
+        )
+
+    def kept(self) -> tuple[SeenFrame, ...]:
+        """Return what hosts kept, in the order of its time."""
+        return tuple(
+            SeenFrame(self.seconds(at), host, Direction.TO_NODE, data)
+            for at, host, data in self._kept
         )
 
     def bridge_entries(self, held: tuple[tuple[Mac, str], ...]) -> tuple[BridgeEntry, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from wlbs.core.buckets import BUCKET_COUNT, HashKey
-from wlbs.core.claim import Claim, Listener, SocketFacts
+from wlbs.core.claim import Claim, Listener, SocketFacts, judge
 from wlbs.core.filter import Verdict
 from wlbs.core.frame import Segment
 from wlbs.core.protocol.events import Instant
@@ -71,9 +71,14 @@ def _other_key(key: HashKey) -> HashKey:
 
 
 def _without_numbers(facts: SocketFacts, segment: Segment) -> Claim:
-    """Claim whatever a socket has the addresses of."""
-    del segment
-    return Claim.LISTENER if isinstance(facts, Listener) else Claim.SOCKET
+    """Claim whatever a socket has the addresses of; a listener has nobody's."""
+    return judge(facts, segment) if isinstance(facts, Listener) else Claim.SOCKET
+
+
+def _without_cookies(facts: SocketFacts, segment: Segment) -> Claim:
+    """Know no SYN cookie again."""
+    claim = judge(facts, segment)
+    return Claim.LISTENER if claim is Claim.COOKIE else claim
 
 
 def _for_ever(until: Instant) -> Instant:
@@ -99,6 +104,13 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
             "no host looks at sequence numbers before it claims a segment",
             "handover-races",
             Parts(claim=_without_numbers),
+            is_everywhere=True,
+        ),
+        Sabotage(
+            "cookie-off",
+            "no host knows its SYN cookies again",
+            "handover-races",
+            Parts(claim=_without_cookies),
             is_everywhere=True,
         ),
         Sabotage(

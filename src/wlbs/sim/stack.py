@@ -8,6 +8,7 @@ hands a segment in has found that it is this node's.
 from collections.abc import Callable
 from typing import Final
 
+from wlbs.sim.cookies import Cookies
 from wlbs.sim.frames import ACK, RST, SYN, Path, TcpSegment
 from wlbs.sim.prng import Prng
 from wlbs.sim.schedule import Schedule
@@ -27,6 +28,10 @@ class TcpStack:
         self._prng = prng
         self._sockets: dict[Path, Socket] = {}
         self._services: dict[int, Callable[[Path], Application]] = {}
+        self.sends_cookies = False
+        """Whether each SYN is answered by a cookie, as under a flood of them."""
+        self._cookies: Cookies | None = None
+        """Known from the first one that was sent."""
 
     def listen(self, port: int, service: Callable[[Path], Application]) -> None:
         """Accept connections to a port; ``service`` makes the application of each."""
@@ -46,14 +51,22 @@ class TcpStack:
             socket.receive(segment)
         elif segment.flags & RST:
             pass
-        elif segment.flags & (SYN | ACK) == SYN and self.listens(path.own_port):
-            self._new(path, self._services[path.own_port](path)).accept(segment)
+        elif not self.listens(path.own_port):
+            self._outlet.transmit(refusal_of(segment))
+        elif segment.flags & (SYN | ACK) == SYN:
+            self._open(segment, path)
+        elif self._cookies is not None and self._cookies.are_acknowledged_by(segment):
+            self._new(path, self._services[path.own_port](path)).recall(segment)
         else:
             self._outlet.transmit(refusal_of(segment))
 
     def listens(self, port: int) -> bool:
         """Tell whether connections to a port are accepted."""
         return port in self._services
+
+    def cookie(self, path: Path) -> int | None:
+        """Return the cookie for a client whose first number is 0, if cookies were ever sent."""
+        return None if self._cookies is None else self._cookies.first_number(path)
 
     def socket(self, path: Path) -> Socket | None:
         """Return the socket of a connection, if there is one."""
@@ -62,6 +75,14 @@ class TcpStack:
     def sockets(self) -> tuple[Socket, ...]:
         """Return all sockets, the oldest first."""
         return tuple(self._sockets.values())
+
+    def _open(self, syn: TcpSegment, path: Path) -> None:
+        if not self.sends_cookies:
+            self._new(path, self._services[path.own_port](path)).accept(syn)
+            return
+        if self._cookies is None:
+            self._cookies = Cookies(self._prng.between(0, _SEQUENCE_MAX))
+        self._outlet.transmit(self._cookies.answer(syn))
 
     def _new(self, path: Path, application: Application) -> Socket:
         assert path not in self._sockets, f"{path} is taken"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wlbs.core.address import MAC_SIZE, Mac
-from wlbs.core.frame import ETHERNET_SIZE, EtherType, Frame, parse
+from wlbs.core.frame import ETHERNET_SIZE, EtherType, Frame, Packet, Segment, parse
 from wlbs.scenario.evidence import Direction
 from wlbs.scenario.steps import Cut, Traffic
 from wlbs.sim.schedule import NS_PER_S, Schedule
@@ -104,6 +104,14 @@ def kinds_of(vmac: Mac, data: bytes) -> frozenset[Traffic]:
         return frozenset({Traffic.ALL})
     if frame.ethertype == EtherType.HEARTBEAT:
         return frozenset({Traffic.ALL, Traffic.HEARTBEATS})
+    if frame.destination == vmac and _is_answer(frame):
+        return frozenset({Traffic.ALL, Traffic.CLUSTER, Traffic.ANSWERS})
     if frame.destination == vmac or frame.ethertype == EtherType.ARP:
         return frozenset({Traffic.ALL, Traffic.CLUSTER})
     return frozenset({Traffic.ALL})
+
+
+def _is_answer(frame: Frame) -> bool:
+    packet = frame.payload
+    segment = packet.transport if isinstance(packet, Packet) else None
+    return isinstance(segment, Segment) and not segment.is_bare_syn

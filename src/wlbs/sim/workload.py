@@ -83,6 +83,18 @@ class Workload:
             if lasting.flow.batch == batch and host in {None, lasting.answered_by}:
                 self._clients[client].close(self._vip, lasting)
 
+    def vanish(self, batch: str) -> Callable[[], bool]:
+        """Have long-lived connections forgotten as they are idle; tell whether some are not yet."""
+        left = [pair for pair in self._lasting if pair[1].flow.batch == batch and pair[1].is_open]
+
+        def is_under_way() -> bool:
+            for client, lasting in [pair for pair in left if pair[1].is_idle]:
+                self._clients[client].vanish(self._vip, lasting)
+                left.remove((client, lasting))
+            return any(lasting.is_open for _, lasting in left)
+
+        return is_under_way
+
     def attempts(self, origin_ns: int) -> tuple[Attempt, ...]:
         """Return every attempt as evidence."""
         return tuple(each.outcome(origin_ns) for each in self._asked)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from wlbs.core.address import BROADCAST, IpAddress, Mac
-from wlbs.core.buckets import HashKey
+from wlbs.core.buckets import BUCKET_COUNT, HashKey
 from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.effects import Effect
 from wlbs.core.protocol.events import (
@@ -21,7 +21,7 @@ from wlbs.core.protocol.events import (
     StartRequested,
     StopRequested,
 )
-from wlbs.core.protocol.shares import Shares, owned_by, target_of
+from wlbs.core.protocol.shares import ALL_BUCKETS, Shares, owned_by, target_of
 from wlbs.core.reason import Reason
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import Direction, Evidence, Holding
@@ -54,6 +54,9 @@ DRAIN_NS_MAX: Final = 30 * NS_PER_S
 
 ORDER_NS_MAX: Final = 1 * NS_PER_S
 """How long an operator waits for an agent's answer."""
+
+LOOK_S: Final = 0.005
+"""How often tables are looked at: short against a hand-over, and looking takes a while."""
 
 BATCH_NS_MAX: Final = 1000 * NS_PER_S
 """Longer than any batch takes: every connection in it is settled within its patience."""
@@ -157,6 +160,11 @@ class SimWorld:
         self._note(f"close {batch} {host}")
         self._workload.close(batch, host)
 
+    def vanish(self, batch: str) -> None:
+        """Have a batch forgotten, each connection when it is idle."""
+        self._note(f"vanish {batch}")
+        self._wait_while(self._workload.vanish(batch), BATCH_NS_MAX)
+
     def begin_attempts(self, flows: tuple[PlannedFlow, ...], interval_s: float) -> None:
         """Plan the attempts."""
         self._note(f"begin {len(flows)} attempts")
@@ -218,6 +226,21 @@ class SimWorld:
         self._wait_while(lambda: not self._hosts[host].has_stopped, patience_ns)
         return self._hosts[host].has_stopped
 
+    def await_holders(self, hosts: tuple[str, ...], seconds: float, *, unflagged: bool) -> bool:
+        """Return once these hosts hold each bucket once among them; looked for now and then."""
+        until = self.schedule.now + round(seconds * NS_PER_S)
+        while not self._is_shared_out(hosts, unflagged=unflagged):
+            if self.schedule.now >= until:
+                return False
+            self.wait(LOOK_S)
+        return True
+
+    def send_cookies(self, host: str | None) -> None:
+        """Have a host answer each SYN by a cookie."""
+        self._note(f"cookies {host}")
+        for each in self._hosts.values():
+            each.send_cookies(wanted=each.node.name == host)
+
     def occupy(self, *, busy: bool) -> None:
         """Keep the hosts' processors busy, or no longer."""
         self._note(f"busy {busy}")
@@ -240,6 +263,7 @@ class SimWorld:
             holdings=tuple(holding for host in hosts for holding in _holdings(host)),
             nonces={host.node.name: tuple(host.nonces) for host in hosts},
             frames=self.recorder.frames(),
+            kept=self.recorder.kept(),
             bridge_entries=self.recorder.bridge_entries(self.segment.entries()),
             neighbours=self.recorder.neighbours(),
             log=tuple(self.recorder.log),
@@ -250,6 +274,20 @@ class SimWorld:
         """Return a capture file for each port of the switch."""
         return {node.name: self.recorder.capture(node.name) for node in self.topology.nodes}
 
+    def _is_shared_out(self, hosts: tuple[str, ...], *, unflagged: bool) -> bool:
+        holdings = [each for host in self._hosts.values() for each in _holdings(host)]
+        holders = {each.host for each in holdings if each.owned}
+        if holders != set(hosts) or (unflagged and any(each.flagged_count for each in holdings)):
+            return False
+        held: dict[int, list[int]] = {}
+        for each in holdings:
+            held.setdefault(each.rule, []).append(each.owned)
+        # Whatever is held once adds up to all buckets, and so does no other sum of as many bits.
+        return all(
+            sum(owned) == ALL_BUCKETS and sum(map(int.bit_count, owned)) == BUCKET_COUNT
+            for owned in held.values()
+        )
+
     def _new_host(self, node: Node, parts: Parts) -> Host:
         around = Surroundings(
             self.schedule,
@@ -257,6 +295,7 @@ class SimWorld:
             self.recorder.log.append,
             self._on_event,
             self._on_done,
+            self.recorder.keep,
         )
         cluster = replace(self.cluster, key=parts.key(self.cluster.key))
         host = Host(node, cluster, self._seed, around, parts)

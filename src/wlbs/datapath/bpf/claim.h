@@ -99,8 +99,7 @@ static __always_inline int fits_socket(struct bpf_sock *sk, const u8 *tcp)
 		return 0;
 	if (flags & TCP_ACK)
 		return acknowledgement - expected.first <= expected.span;
-	return flags & TCP_RST &&
-	       sequence - (expected.rcv_nxt - CLAIM_WINDOW) <= 2 * CLAIM_WINDOW;
+	return flags & TCP_RST && sequence - expected.rcv_nxt <= CLAIM_WINDOW;
 }
 
 static __always_inline enum claim judge_segment(struct bpf_sock *sk, u8 *ip, u8 *tcp)

@@ -4,7 +4,7 @@
  *
  * A cut is in force from the moment its entry is in the map: no rule set is compiled or committed,
  * so a scenario knows to the fraction of a millisecond when it began. Knows ports by their
- * interface numbers and three kinds of traffic; wlbs.lab.cuts is its twin. Knows nothing of hosts.
+ * interface numbers and four kinds of traffic; wlbs.lab.cuts is its twin. Knows nothing of hosts.
  */
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -21,9 +21,14 @@ enum { TC_ACT_UNSPEC = -1, TC_ACT_SHOT = 2 };
 #define TRAFFIC_ALL 1
 #define TRAFFIC_HEARTBEATS 2
 #define TRAFFIC_CLUSTER 4
+#define TRAFFIC_ANSWERS 8
 
+#define ETHERTYPE_IPV4 0x0800
 #define ETHERTYPE_ARP 0x0806
 #define ETHERTYPE_HEARTBEAT 0x886f
+#define PROTOCOL_TCP 6
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
 
 /* include/uapi/linux/bpf.h, as far as ifindex. */
 struct __sk_buff {
@@ -62,6 +67,17 @@ static u32 number(const u8 *octets)
 	return (u32)octets[0] << 8 | octets[1];
 }
 
+static int is_answer(struct __sk_buff *skb)
+{
+	u8 ip[10], flags;
+
+	if (bpf_skb_load_bytes(skb, 14, ip, sizeof(ip)) || ip[9] != PROTOCOL_TCP)
+		return 0;
+	if (bpf_skb_load_bytes(skb, 14 + (ip[0] & 0xf) * 4 + 13, &flags, sizeof(flags)))
+		return 0;
+	return (flags & (TCP_SYN | TCP_ACK)) != TCP_SYN;
+}
+
 static u32 traffic_of(struct __sk_buff *skb)
 {
 	u32 first = 0, traffic = TRAFFIC_ALL, ethertype;
@@ -78,6 +94,8 @@ static u32 traffic_of(struct __sk_buff *skb)
 		traffic |= TRAFFIC_HEARTBEATS;
 	else if (ethertype == ETHERTYPE_ARP || (cluster && destination == *cluster))
 		traffic |= TRAFFIC_CLUSTER;
+	if (traffic & TRAFFIC_CLUSTER && ethertype == ETHERTYPE_IPV4 && is_answer(skb))
+		traffic |= TRAFFIC_ANSWERS;
 	return traffic;
 }
 

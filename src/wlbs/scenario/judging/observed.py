@@ -8,9 +8,10 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from wlbs.core.address import IpAddress
-from wlbs.core.frame import Arp, Frame, Malformed, Packet, Segment, parse
+from wlbs.core.frame import ETHERNET_SIZE, Arp, Frame, Malformed, Packet, Segment, parse
 from wlbs.scenario.evidence import Direction, Evidence, Moment, SeenFrame
 from wlbs.scenario.report import Expectation
 from wlbs.scenario.steps import BeginAttempts, Deed, Do, Scenario
@@ -23,6 +24,10 @@ EXAMPLE_COUNT_MAX = 3
 """How many breaches a report quotes; the number of all of them is always given."""
 
 
+_COPIES_APART_MAX = 256
+"""How many other frames come between the copies of one, at a few ports and in a millisecond."""
+
+
 @dataclass(frozen=True, slots=True)
 class SeenSegment:
     """A TCP segment to or from the virtual IP at one switch port."""
@@ -32,6 +37,12 @@ class SeenSegment:
     flow: FlowId
     is_to_vip: bool
     segment: Segment
+    identity: bytes = b""
+    """What tells this segment from every other: also from the same one sent again.
+
+    The IPv4 identification, addresses, ports, and both numbers: what stays as it is where a stack
+    merges segments, in the first of them.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +63,18 @@ class Observed:
     """Segments to and from the virtual IP as nodes sent them."""
     delivered: list[SeenSegment] = field(default_factory=list)
     """The same as the switch handed them out."""
+    kept: list[SeenSegment] = field(default_factory=list)
+    """Those to the virtual IP that a host's filter handed to its stack."""
     arps: list[SeenArp] = field(default_factory=list)
     _heard: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         """Read every frame once."""
         hosts = {host.mac: host.name for host in self.topology.hosts}
+        # The switch floods: most frames are copies of one that has just been read.
+        read = lru_cache(maxsize=_COPIES_APART_MAX)(parse)
         for seen in self.evidence.frames:
-            frame = parse(seen.data)
+            frame = read(seen.data)
             if isinstance(frame, Malformed):
                 continue
             is_sent = seen.direction is Direction.FROM_NODE
@@ -70,6 +85,13 @@ class Observed:
                 self.arps.append(SeenArp(seen, frame.payload))
             if not is_sent and frame.source in hosts:
                 self._heard[seen.port, hosts[frame.source]].append(seen.at_s)
+        for seen in self.evidence.kept:
+            frame = parse(seen.data)
+            segment = (
+                None if isinstance(frame, Malformed) else _segment(self.topology.vip, seen, frame)
+            )
+            if segment and segment.is_to_vip:
+                self.kept.append(segment)
 
     @property
     def topology(self) -> Topology:
@@ -151,8 +173,17 @@ def _segment(vip: IpAddress, seen: SeenFrame, frame: Frame) -> SeenSegment | Non
     segment = packet.transport
     if packet.destination == vip:
         flow = (packet.source, segment.source_port, segment.destination_port)
-        return SeenSegment(seen.at_s, seen.port, flow, is_to_vip=True, segment=segment)
+        return SeenSegment(
+            seen.at_s, seen.port, flow, is_to_vip=True, segment=segment, identity=_identity(seen)
+        )
     if packet.source == vip:
         flow = (packet.destination, segment.destination_port, segment.source_port)
         return SeenSegment(seen.at_s, seen.port, flow, is_to_vip=False, segment=segment)
     return None
+
+
+def _identity(seen: SeenFrame) -> bytes:
+    """Return the octets that tell a segment over IPv4 from all others (RFC 791, RFC 9293)."""
+    ip = ETHERNET_SIZE
+    tcp = ip + (seen.data[ip] & 0x0F) * 4
+    return seen.data[ip + 4 : ip + 6] + seen.data[ip + 12 : ip + 20] + seen.data[tcp : tcp + 12]
