@@ -182,8 +182,8 @@ def test_a_gap_that_is_too_long_is_caught() -> None:
 
 
 def test_until_the_deed_takes_effect_attempts_may_succeed() -> None:
-    early = (client(1.01, "S", port=5009), host(1.011, H2, "SA", port=5009))
-    attempts = (attempt(1.01, 5009, "h2"), attempt(1.1, 5001, "h1"), attempt(1.25, 5002, "h1"))
+    early = (client(1.15, "S", port=5009), host(1.151, H2, "SA", port=5009))
+    attempts = (attempt(1.1, 5001, "h1"), attempt(1.15, 5009, "h2"), attempt(1.25, 5002, "h1"))
     _, figure = gap(*attempts, frames=(*early, *RETRIED, *DIRECT))
     assert figure == 250
 

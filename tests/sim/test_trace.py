@@ -17,9 +17,10 @@ from wlbs.sim.schedule import Schedule
 from wlbs.sim.trace import Trace, words
 
 HISTORY = """
-from wlbs.scenario.library import SCENARIOS
+from wlbs.scenario.topology import Topology
 from wlbs.sim.run import run_in_sim
-print(*(run_in_sim(SCENARIOS["handover-races"], seed).digest for seed in (1, 2)))
+from wlbs.sim.swarm import drawn_scenario
+print(*(run_in_sim(drawn_scenario(seed, Topology()), seed).digest for seed in (1, 2)))
 """
 
 

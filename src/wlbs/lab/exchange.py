@@ -20,8 +20,8 @@ PATIENCE_S: Final = 2.0
 retransmission timeout, doubled); an answer that three of them do not bring is none."""
 
 ATTEMPT_S_MAX: Final = 3.5
-"""A lost SYN is sent again after 1 s and, if that one is lost too, after 3 s (RFC 6298, 2.1 and
-5.5); recent kernels are quicker."""
+"""How long an attempt may take to be open. A lost SYN is sent again after 1 s and, if that one is
+lost too, after 3 s (RFC 6298, 2.1 and 5.5); recent kernels are quicker."""
 
 TRANSFER_S: Final = 0.3
 """Between an answer and the next question on a connection that lasts."""
@@ -146,6 +146,7 @@ async def ask_once(vip: str, flow: Flow, on_end: Callable[[str | None, str], Non
     try:
         async with asyncio.timeout(ATTEMPT_S_MAX):
             await connect(vip, flow, exchange)
+        async with asyncio.timeout(PATIENCE_S):
             exchange.ask("/", last=True)
             answered_by = await answer
     except (OSError, TimeoutError, FailedError) as error:

@@ -45,9 +45,9 @@ class FairShare:
 class TakenOver:
     """From the labelled moment on, the batch's attempts fail until some succeed again.
 
-    ``gap_ms`` runs from the moment to the start of the first attempt that succeeds on its first
-    SYN; it is a figure of the run, and must not exceed ``gap_ms_max``. Nothing is shown unless an
-    attempt before that one failed, or needed a second SYN.
+    ``gap_ms`` runs from the moment to the start of the first attempt that another host than the one
+    aimed at answers on its first SYN; it is a figure of the run, and must not exceed
+    ``gap_ms_max``. Nothing is shown unless an attempt before failed, or needed a second SYN.
     """
 
     batch: str

@@ -40,10 +40,13 @@ class Asking:
         self.answered_by: str | None = None
         self.error = ""
         self.has_ended = False
+        self.on_opened: Callable[[], object] = lambda: None
+        """Who wants to hear that it is open."""
         self._on_end = on_end
 
     def opened(self, socket: Socket) -> None:
         """Ask."""
+        self.on_opened()
         socket.send(ASK_ONCE)
 
     def received(self, socket: Socket, data: bytes) -> None:
@@ -202,7 +205,7 @@ class Client:
         return self._station.node
 
     def ask(self, vip: IpAddress, asking: Asking) -> None:
-        """Open a connection, ask once, and settle the outcome within `PATIENCE_NS`."""
+        """Open a connection, ask once, settle the outcome: no wait is longer than a patience."""
         socket = self._stack.connect(_path(vip, asking.flow), asking)
 
         def lose_patience() -> None:
@@ -210,7 +213,13 @@ class Client:
                 asking.end("" if asking.answered_by else Failure.SILENT)
                 socket.close()
 
-        self._schedule.after(PATIENCE_NS, lose_patience)
+        opening = self._schedule.after(PATIENCE_NS, lose_patience)
+
+        def wait_for_answer() -> None:
+            opening.cancel()
+            self._schedule.after(TRANSFER_PATIENCE_NS, lose_patience)
+
+        asking.on_opened = wait_for_answer
 
     def open(self, vip: IpAddress, flow: PlannedFlow) -> Lasting:
         """Open a long-lived connection."""

@@ -49,8 +49,10 @@ HANDSHAKES: Final = frozenset({TcpState.SYN_SENT, TcpState.SYN_RECEIVED})
 OPEN_FOR_DATA: Final = frozenset({TcpState.ESTABLISHED, TcpState.FIN_WAIT_1, TcpState.FIN_WAIT_2})
 """The peer may still send."""
 
-HANDSHAKE_RETRY_COUNT_MAX: Final = {TcpState.SYN_SENT: 6, TcpState.SYN_RECEIVED: 5}
-"""net.ipv4.tcp_syn_retries and tcp_synack_retries."""
+LINEAR_COUNT: Final = {TcpState.SYN_SENT: 4}
+"""Timeouts that do not double: net.ipv4.tcp_syn_linear_timeouts, since Linux 6.5 (ccce324dabfe)."""
+HANDSHAKE_RETRY_COUNT_MAX: Final = {TcpState.SYN_SENT: 6 + 4, TcpState.SYN_RECEIVED: 5}
+"""net.ipv4.tcp_syn_retries, to which the linear ones are added, and tcp_synack_retries."""
 
 _AFTER_CLOSE: Final = {
     TcpState.ESTABLISHED: TcpState.FIN_WAIT_1,
@@ -295,9 +297,8 @@ class Socket:
             self._timer = None
         if self._unacknowledged:
             first_ns = FIRST_TIMEOUT_NS if self.state in HANDSHAKES else TIMEOUT_NS
-            self._timer = self._outlet.schedule.after(
-                first_ns << self._retry_count, self._retransmit
-            )
+            doubled_count = max(0, self._retry_count - LINEAR_COUNT.get(self.state, 0))
+            self._timer = self._outlet.schedule.after(first_ns << doubled_count, self._retransmit)
 
     def _retransmit(self) -> None:
         self._timer = None

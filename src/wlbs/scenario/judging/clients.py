@@ -73,17 +73,20 @@ def taken_over(observed: Observed, wanted: TakenOver) -> Expectation:
 def gap_ms(observed: Observed, wanted: TakenOver) -> float | None:
     """Return the gap as a figure, or None if nothing shows it.
 
-    The moment is when the deed began: attempts may go on succeeding until it takes effect.
+    The moment is when the deed began: until it takes effect the host aimed at goes on answering,
+    and that ends no gap.
     """
     moment = observed.moment(wanted.after)
     if moment is None:
         return None
+    lost_host = observed.aims.get(wanted.batch)
     flows = by_flow(exchanges(observed.sent))
     is_failing_seen = False
     for attempt in sorted(_attempts(observed, wanted.batch), key=lambda each: each.at_s):
-        if attempt.at_s < moment.at_s:
+        answered_by = attempt.answered_by
+        if attempt.at_s < moment.at_s or (answered_by and answered_by == lost_host):
             continue
-        if attempt.answered_by is None or _syn_count(flows, attempt) != 1:
+        if answered_by is None or _syn_count(flows, attempt) != 1:
             is_failing_seen = True
         elif is_failing_seen:
             return round((attempt.at_s - moment.at_s) * _MS, 3)

@@ -14,7 +14,7 @@ from wlbs.core.address import IpAddress
 from wlbs.core.frame import ETHERNET_SIZE, Arp, Frame, Malformed, Packet, Segment, parse
 from wlbs.scenario.evidence import Direction, Evidence, Moment, SeenFrame
 from wlbs.scenario.report import Expectation
-from wlbs.scenario.steps import Deed, Do, Scenario
+from wlbs.scenario.steps import BeginAttempts, Deed, Do, Scenario
 from wlbs.scenario.topology import Topology
 
 FlowId = tuple[IpAddress, int, int]
@@ -97,6 +97,15 @@ class Observed:
     def topology(self) -> Topology:
         """Who took part."""
         return self.scenario.topology
+
+    @property
+    def aims(self) -> dict[str, str]:
+        """The host at which each batch of attempts is aimed, if it is at any."""
+        return {
+            step.batch: step.aimed_at
+            for step in self.scenario.steps
+            if isinstance(step, BeginAttempts) and step.aimed_at
+        }
 
     @property
     def end_s(self) -> float:

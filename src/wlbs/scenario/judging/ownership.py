@@ -14,7 +14,6 @@ from wlbs.scenario.expectations import LeaseMargin
 from wlbs.scenario.judging.exchanges import Exchange, exchanges
 from wlbs.scenario.judging.observed import FlowId, Observed, flow_words, with_examples
 from wlbs.scenario.report import Expectation
-from wlbs.scenario.steps import BeginAttempts
 
 RESET_AFTER_S: Final = 3.0
 """Guarantee S2 ends for a host of which nothing was heard for so long: others may then say, by a
@@ -119,15 +118,10 @@ def _margin(observed: Observed, wanted: LeaseMargin) -> tuple[float, float] | No
     moment = observed.moment(wanted.after)
     if moment is None:
         return None
-    aimed = {
-        each.batch
-        for each in observed.scenario.steps
-        if isinstance(each, BeginAttempts) and each.aimed_at == wanted.host
-    }
     flows = {
         (each.source, each.source_port, each.server_port)
         for each in observed.evidence.attempts
-        if each.batch in aimed
+        if observed.aims.get(each.batch) == wanted.host
     }
     until_s = observed.end_of(wanted.until)
     kept = [

@@ -92,6 +92,7 @@ def _crash(
             BeginAttempts("aimed", PORT, ATTEMPT_S, aimed_at=victim),
             Wait(1.0, HEARTBEAT_S),
             *loss,
+            # Below three seconds, after which each side takes the other's connections for gone.
             Wait(2.0),
             EndAttempts("aimed"),
             *return_,
