@@ -11,6 +11,8 @@ from wlbs.cli.runs import RunOrder, World, carry_out
 from wlbs.scenario.report import Expectation, Report
 from wlbs.scenario.steps import Scenario
 
+CAUGHT_IN = {"cut-wire": ("serve",), "burn-wire": ("stall", "serve")}
+
 
 class Played:
     """A world in which every scenario takes as many milliseconds as its seed says."""
@@ -35,7 +37,7 @@ def order(
 def play(wanted: RunOrder) -> tuple[int, Played]:
     world = Played()
     with click.Context(click.Command("run")) as context:
-        status = carry_out(context, wanted, World("play", world.start, {"cut-wire": "serve"}))
+        status = carry_out(context, wanted, World("play", world.start, CAUGHT_IN))
     return status, world
 
 
@@ -56,11 +58,24 @@ def test_several_runs_have_a_summary_of_their_figures(capsys: pytest.CaptureFixt
 
 
 def test_a_sabotage_says_what_caught_it(capsys: pytest.CaptureFixture[str]) -> None:
-    status, world = play(order(None, sabotage="all"))
+    status, world = play(order("serve", sabotage="cut-wire"))
     run = json.loads(capsys.readouterr().out)
     assert status == Exit.FAILED
     assert world.asked == [("serve", 7, "cut-wire")]
     assert run["caught_by"] == ["it works"]
+
+
+def test_all_sabotages_of_a_scenario_are_those_that_it_is_there_to_catch() -> None:
+    _, everywhere = play(order(None, sabotage="all"))
+    assert everywhere.asked == [
+        ("serve", 7, "cut-wire"),
+        ("stall", 7, "burn-wire"),
+        ("serve", 7, "burn-wire"),
+    ]
+    _, world = play(order("stall", sabotage="all"))
+    assert world.asked == [("stall", 7, "burn-wire")]
+    with pytest.raises(click.UsageError, match="no sabotage"):
+        play(order("crash", sabotage="all"))
 
 
 @pytest.mark.parametrize("wanted", [order(None), order("nothing")])

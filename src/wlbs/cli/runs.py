@@ -29,8 +29,8 @@ SEED_LIMIT: Final = 1_000_000
 
 ALL: Final = "all"
 
-Sabotages = Mapping[str, str]
-"""Each sabotage's name, and the scenario whose expectations are there to catch it."""
+Sabotages = Mapping[str, tuple[str, ...]]
+"""Each sabotage's name, and the scenarios whose expectations are there to catch it."""
 
 Start = Callable[[Scenario, int, str | None], Report]
 """Runs a scenario with a seed and, if one is named, a sabotage."""
@@ -160,9 +160,9 @@ def _chosen(
 ) -> list[tuple[Scenario, str | None]]:
     """Return the scenarios asked for, each with what is to be broken in it.
 
-    `--sabotage all` without a scenario breaks each one where it is there to be caught.
+    `--sabotage all` breaks each one where it is there to be caught: in one scenario, or wherever.
     """
-    each_where_caught = order.sabotage == ALL and not (order.scenario or order.run_all)
+    each_where_caught = order.sabotage == ALL and not order.run_all
     if not each_where_caught and (order.scenario is None) == (not order.run_all):
         words = f"name one scenario ({', '.join(SCENARIOS)}) or say --all"
         raise click.UsageError(words, context)
@@ -173,7 +173,12 @@ def _chosen(
         words = "a sabotage needs two hosts at least"
         raise click.UsageError(words, context)
     if each_where_caught:
-        return [(_sized(SCENARIOS[name], order), each) for each, name in sabotages.items()]
+        caught = [(name, each) for each, names in sabotages.items() for name in names]
+        wanted = [(name, each) for name, each in caught if order.scenario in {None, name}]
+        if not wanted:
+            words = f"no sabotage is there to be caught in {order.scenario}; name one of them"
+            raise click.UsageError(words, context)
+        return [(_sized(SCENARIOS[name], order), each) for name, each in wanted]
     names = [order.scenario] if order.scenario else list(SCENARIOS)
     broken: list[str | None] = list(sabotages) if order.sabotage == ALL else [order.sabotage]
     return [(_sized(SCENARIOS[name], order), each) for name in names for each in broken]

@@ -68,8 +68,15 @@ class Sabotage:
     summary: str
     caught_in: str = "serve"
     """The scenario of which some expectation is there to catch it."""
+    also_in: tuple[str, ...] = ()
+    """Other scenarios of which that is true."""
     inject: Callable[[Site], None] = _nothing
     other_keys: Callable[[Site], dict[str, HashKey]] = _no_keys
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """The scenarios that are there to catch it."""
+        return (self.caught_in, *self.also_in)
 
     @property
     def is_dividing(self) -> bool:
@@ -184,12 +191,14 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
             "lease-off",
             "the lease of h2 never runs out",
             caught_in="stall",
+            also_in=("handover-races",),
             inject=lambda site: _meddled(site, "lease"),
         ),
         Sabotage(
             "flag-off",
             "h2 has no flags on its buckets",
             caught_in="leave-join",
+            also_in=("handover-races",),
             inject=lambda site: _meddled(site, "flags"),
         ),
     )

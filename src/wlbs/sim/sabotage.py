@@ -32,6 +32,13 @@ class Sabotage:
     parts: Parts = SOUND
     is_everywhere: bool = False
     """Whether every host has the fault, or `VICTIM` alone."""
+    also_in: tuple[str, ...] = ()
+    """Other scenarios that are there to catch it."""
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """The scenarios that are there to catch it."""
+        return (self.caught_in, *self.also_in)
 
     def parts_of(self, host: str) -> Parts:
         """Return the parts of a host."""
@@ -114,8 +121,18 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
             is_everywhere=True,
         ),
         Sabotage(
-            "flag-off", "h2 has no flags on its buckets", "leave-join", Parts(table=_unmarked)
+            "flag-off",
+            "h2 has no flags on its buckets",
+            "leave-join",
+            Parts(table=_unmarked),
+            also_in=("handover-races",),
         ),
-        Sabotage("lease-off", "the lease of h2 never runs out", "stall", Parts(lease=_for_ever)),
+        Sabotage(
+            "lease-off",
+            "the lease of h2 never runs out",
+            "stall",
+            Parts(lease=_for_ever),
+            also_in=("handover-races",),
+        ),
     )
 }

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The TCP of one node: its sockets, its listeners, and resets for what belongs to none.
 
+Initial sequence numbers are those of RFC 6528: a hash of the flow, and a clock. The hash is the
+same at every host, as in the lab, whose hosts share a kernel: connections of one flow are told apart
+by when they began, and never, once in a thousand, taken for each other by chance (`core.claim`).
+
 Knows which socket a segment belongs to. Knows nothing of frames or addresses of its own: whoever
 hands a segment in has found that it is this node's.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Final
 
@@ -14,7 +19,10 @@ from wlbs.sim.prng import Prng
 from wlbs.sim.schedule import Schedule
 from wlbs.sim.tcp import Application, Outlet, Socket, refusal_of
 
-_SEQUENCE_MAX: Final = (1 << 32) - 1
+_SECRET_MAX: Final = (1 << 32) - 1
+_SPACE: Final = 1 << 32
+_TICK_NS: Final = 64
+"""How often a new connection's first number grows by one (``net/core/secure_seq.c``)."""
 
 
 class TcpStack:
@@ -23,7 +31,8 @@ class TcpStack:
     def __init__(
         self, schedule: Schedule, prng: Prng, transmit: Callable[[TcpSegment], None]
     ) -> None:
-        """Send segments by ``transmit``; initial sequence numbers come from the generator."""
+        """Send segments by ``transmit``; the generator is for the secret of cookies."""
+        self._schedule = schedule
         self._outlet = Outlet(schedule, transmit, self._forget)
         self._prng = prng
         self._sockets: dict[Path, Socket] = {}
@@ -81,12 +90,13 @@ class TcpStack:
             self._new(path, self._services[path.own_port](path)).accept(syn)
             return
         if self._cookies is None:
-            self._cookies = Cookies(self._prng.between(0, _SEQUENCE_MAX))
+            self._cookies = Cookies(self._prng.between(0, _SECRET_MAX))
         self._outlet.transmit(self._cookies.answer(syn))
 
     def _new(self, path: Path, application: Application) -> Socket:
         assert path not in self._sockets, f"{path} is taken"
-        isn = self._prng.between(0, _SEQUENCE_MAX)
+        digest = hashlib.blake2b(repr(path).encode(), digest_size=4).digest()
+        isn = (int.from_bytes(digest, "big") + self._schedule.now // _TICK_NS) % _SPACE
         socket = Socket(self._outlet, path, isn, application)
         self._sockets[path] = socket
         return socket

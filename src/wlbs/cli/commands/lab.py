@@ -131,7 +131,7 @@ def sweep_command(name: str | None) -> None:
 def run_command(context: click.Context, /, **words: object) -> int:
     """Run SCENARIO in a lab of its own; exit status 0 only if every expectation held."""
     order = RunOrder(**words)  # type: ignore[arg-type] # click has checked the words
-    caught_in = {each.name: each.caught_in for each in SABOTAGES.values()}
+    caught_in = {each.name: each.scenarios for each in SABOTAGES.values()}
     return carry_out(context, order, World("lab", _start, caught_in))
 
 

@@ -30,7 +30,7 @@ from wlbs.sim.sabotage import SABOTAGES
 from wlbs.sim.swarm import drawn_scenario
 from wlbs.sim.world import Options
 
-CAUGHT_IN: Final = {each.name: each.caught_in for each in SABOTAGES.values()}
+CAUGHT_IN: Final = {each.name: each.scenarios for each in SABOTAGES.values()}
 
 
 @click.group()
@@ -108,7 +108,8 @@ def list_command(*, as_json: bool) -> None:
     for scenario in SCENARIOS.values():
         click.echo(f"scenario {scenario.name}: {scenario.summary}")
     for sabotage in SABOTAGES.values():
-        click.echo(f"sabotage {sabotage.name}: {sabotage.summary}, caught in {sabotage.caught_in}")
+        where = ", ".join(sabotage.scenarios)
+        click.echo(f"sabotage {sabotage.name}: {sabotage.summary}, caught in {where}")
 
 
 def _write_captures(folder: Path, history: History) -> None:
