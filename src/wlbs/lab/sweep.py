@@ -8,6 +8,7 @@ works after a kill at any moment and as often as one likes. Knows nothing of how
 import os
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +41,7 @@ def sweep(lab: str) -> int:
     while namespaces := namespaces_of(lab):
         removed_count += _end_processes(namespaces) + len(namespaces)
         for namespace in namespaces:
-            run(("ip", "netns", "delete", namespace))
+            wait_until(partial(_deleted, namespace), f"{namespace} to go", seconds=TERM_S_MAX)
     names = LabNames(lab)
     folders = [names.state]
     # The dash belongs to the pattern: lab `a` must not sweep the agents of lab `ab`.
@@ -50,6 +51,15 @@ def sweep(lab: str) -> int:
             shutil.rmtree(folder)
             removed_count += 1
     return removed_count
+
+
+def _deleted(namespace: str) -> bool:
+    """Delete a namespace; False while whoever makes it has not finished, so that it is busy."""
+    try:
+        run(("ip", "netns", "delete", namespace))
+    except LinuxError:
+        return not (NAMESPACES / namespace).exists()
+    return True
 
 
 def processes_in(namespace: str) -> tuple[int, ...]:
