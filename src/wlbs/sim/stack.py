@@ -5,6 +5,9 @@ Initial sequence numbers are those of RFC 6528: a hash of the flow, and a clock.
 same at every host, as in the lab, whose hosts share a kernel: connections of one flow are told
 apart by when they began, and never, once in a thousand, taken for each other by chance
 (`core.claim`).
+
+Knows which socket a segment belongs to. Knows nothing of frames or addresses of its own: whoever
+hands a segment in has found that it is this node's.
 """
 
 import hashlib
