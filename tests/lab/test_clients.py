@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients open, use and close connections as they are told, and name what goes wrong."""
 
+import errno
 import os
 import re
 import signal
@@ -116,7 +117,11 @@ def test_attempts_keep_their_schedule_while_all_of_them_fail(
     clients.wait(1.0)
     clients.end_attempts("new")
     starts = sorted(each.at_s - began_s for each in clients.attempts)
-    assert {each.error for each in clients.attempts} == {Failure.SILENT}
+    # The client's kernel gives up first where it has to ask for the hardware address again.
+    unreachable = f"[Errno {errno.EHOSTUNREACH}]"
+    assert all(
+        each.error == Failure.SILENT or unreachable in each.error for each in clients.attempts
+    )
     assert 150 < len(starts) < 250
     # Half a heartbeat's period: two processors are shared with whatever else this machine does.
     assert max(b - a for a, b in pairwise(starts)) < 0.05

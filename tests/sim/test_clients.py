@@ -10,7 +10,7 @@ from wlbs.core.frame import Arp, Frame, Packet, parse
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import LogEntry
 from wlbs.scenario.topology import Node, Topology, address_behind
-from wlbs.sim.client import Client
+from wlbs.sim.client import PATIENCE_NS, Client
 from wlbs.sim.frames import RST, TcpSegment, read_tcp, tcp
 from wlbs.sim.prng import Prng
 from wlbs.sim.schedule import NS_PER_MS, NS_PER_S, Schedule
@@ -131,7 +131,7 @@ def test_who_is_not_answered_gives_up(segment: Segment) -> None:
     assert {each.answered_by for each in attempts} == {None}
     assert [each.error for each in attempts].count("no answer") == 2 * 45
     assert [each.error for each in attempts].count("failed: not tried after so many failures") == 10
-    assert took == 8 * 2500 * NS_PER_MS
+    assert took == 8 * PATIENCE_NS
 
 
 def test_a_refusal_is_told(segment: Segment) -> None:

@@ -35,10 +35,12 @@ def namespaces_of(lab: str) -> tuple[str, ...]:
 
 def sweep(lab: str) -> int:
     """Remove all that is left of a lab and return how many things that were."""
-    namespaces = namespaces_of(lab)
-    removed_count = _end_processes(namespaces)
-    for namespace in namespaces:
-        run(("ip", "netns", "delete", namespace))
+    removed_count = 0
+    # Again, until there is nothing: what a killed builder had started may just be finishing.
+    while namespaces := namespaces_of(lab):
+        removed_count += _end_processes(namespaces) + len(namespaces)
+        for namespace in namespaces:
+            run(("ip", "netns", "delete", namespace))
     names = LabNames(lab)
     folders = [names.state]
     # The dash belongs to the pattern: lab `a` must not sweep the agents of lab `ab`.
@@ -47,7 +49,7 @@ def sweep(lab: str) -> int:
         if folder.exists():
             shutil.rmtree(folder)
             removed_count += 1
-    return removed_count + len(namespaces)
+    return removed_count
 
 
 def processes_in(namespace: str) -> tuple[int, ...]:
