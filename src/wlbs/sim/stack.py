@@ -2,9 +2,12 @@
 """The TCP of one node: its sockets, its listeners, and resets for what belongs to none.
 
 Initial sequence numbers are those of RFC 6528: a hash of the flow, and a clock. The hash is the
-same at every host, as in the lab, whose hosts share a kernel: connections of one flow are told
-apart by when they began, and never, once in a thousand, taken for each other by chance
-(`core.claim`).
+same at every host, as in the lab, whose hosts share a kernel: connections of a flow are told apart
+by when they began, and none is taken for another by the chance of one in a thousand that
+`core.claim` leaves.
+
+Knows which socket a segment belongs to. Knows nothing of frames or addresses of its own: whoever
+hands a segment in has found that it is this node's.
 """
 
 import hashlib
