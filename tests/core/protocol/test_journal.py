@@ -146,6 +146,11 @@ def test_a_beginning_with_a_strange_rule_is_refused(cluster: Cluster) -> None:
         ("3", "line 2: not an object"),
         ('{"at": 1, "event": "SunRose"}', "line 2: neither"),
         ('{"at": 1, "event": "TimerFired", "more": 2}', "line 2: neither"),
+        ('{"at": 1, "event": "ProbeAnswered", "data": "0x"}', "line 2: non-hexadecimal"),
+        (
+            '{"at": 1, "event": "HeartbeatReceived", "source": "here", "data": ""}',
+            "line 2: .* is not a MAC address",
+        ),
     ],
 )
 def test_a_line_that_is_none_is_named(cluster: Cluster, line: str, means: str) -> None:

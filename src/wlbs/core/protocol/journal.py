@@ -156,7 +156,7 @@ def replay(lines: Iterable[str]) -> Iterator[Difference]:
             written.append(text.rstrip("\n"))
             continue
         yield from _compared(member, event, written)
-        event, written = (number, *_read_event(number, said)), []
+        event, written = (number, *_event_of(number, said)), []
     yield from _compared(member, event, written)
 
 
@@ -181,6 +181,17 @@ def _read_object(number: int, text: str) -> dict[str, Plain]:
         message = f"line {number}: not an object"
         raise JournalError(message)
     return said
+
+
+def _event_of(number: int, said: dict[str, Plain]) -> tuple[Event, Instant]:
+    """Read an event; JournalError also where a field of it is no address or no octets."""
+    try:
+        return _read_event(number, said)
+    except JournalError:
+        raise
+    except ValueError as error:
+        message = f"line {number}: {error}"
+        raise JournalError(message) from error
 
 
 def _read_event(number: int, said: dict[str, Plain]) -> tuple[Event, Instant]:
