@@ -64,6 +64,9 @@ BATCH_NS_MAX: Final = 1000 * NS_PER_S
 LOCAL_ETHERTYPE: Final = 0x88B5
 """IEEE 802, local experimental ethertype 1: no stack of a node looks at it."""
 
+REST_S: Final = 0.05
+"""After the last step: far longer than a frame is on its way, and no longer than half a period."""
+
 START_SKEW_NS_MAX: Final = 100 * NS_PER_MS
 """Agents are not started at once: their heartbeats fall anywhere in each other's period."""
 
@@ -254,7 +257,8 @@ class SimWorld:
         self.wait(0.001)
 
     def finish(self) -> Evidence:
-        """Return all that was observed."""
+        """Let what is still under way arrive, and return all that was observed."""
+        self.wait(REST_S)
         origin_ns = self.recorder.origin_ns
         hosts = list(self._hosts.values())
         return Evidence(

@@ -55,6 +55,17 @@ def test_connections_of_both_halves_outlive_the_healing(bus: Bus) -> None:
     assert bus.violations == []
 
 
+def test_a_host_that_hears_none_of_several_takes_nobodys_connections_for_over(bus: Bus) -> None:
+    """It may be the one that is cut off, and would reset what lives on elsewhere."""
+    bus.split([ONE], [TWO, THREE])
+    bus.run(5000)
+    every = 4096 * len(bus[ONE].member.holdings.held)
+    assert bus[ONE].member.holdings.flagged_count == every
+    bus.heal()
+    bus.run_until(lambda: bus.is_exact(ONE, TWO, THREE), within_ms=4000)
+    assert bus.violations == []
+
+
 def deafen(bus: Bus, *, hears: bool, is_heard: bool, probed: bool, by: tuple[str, ...]) -> None:
     """Make host 1 deaf to some, or some to host 1, or take the probes between them."""
     for other in by:

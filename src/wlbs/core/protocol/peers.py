@@ -88,6 +88,8 @@ class Peers:
         self._suspicion_ns = cluster.timing.period_ns * 3 // 2
         self.configuration = cluster.configuration
         self._own = own
+        self._cut_off_at: Instant | None = None
+        """When this member last had to think that it is the one who is cut off."""
         self._peers = {
             host.index: Peer(host.index, now)
             for host in sorted(cluster.hosts, key=lambda each: each.index)
@@ -192,6 +194,8 @@ class Peers:
 
     def counted(self, now: Instant) -> tuple[Peer, ...]:
         """Return the peers that count."""
+        if self._may_be_cut_off(now):
+            self._cut_off_at = now
         return tuple(peer for peer in self if self.counts(peer, now))
 
     def suspects(self, now: Instant) -> frozenset[HostIndex]:
@@ -202,7 +206,8 @@ class Peers:
         """Whether its connections are over: it stopped, or nothing of it answers for so long."""
         if peer.is_stopped:
             return True
-        signs = [peer.heard_at, *filter(None, (peer.answered_at, peer.vouched_at))]
+        also = (peer.answered_at, peer.vouched_at, self._cut_off_at)
+        signs = [peer.heard_at, *(at for at in also if at is not None)]
         return now - max(signs) >= RESET_AFTER_NS
 
     def to_probe(self, now: Instant) -> tuple[Peer, ...]:
@@ -223,6 +228,16 @@ class Peers:
             for patience_ns in (self._timing.detection_ns, RESET_AFTER_NS):
                 moments += [at + patience_ns for at in signs if at is not None]
             yield from (Instant(at) for at in moments if at > now)
+
+    def _may_be_cut_off(self, now: Instant) -> bool:
+        """Whether several peers were there and none is heard: they live on, for all it knows.
+
+        Were their connections taken to be over, this member would reset them when the segment
+        heals, until the first heartbeat arrives. Of a single peer nothing can be said: there its
+        death is the likelier.
+        """
+        known = [peer for peer in self if peer.report is not None and not peer.is_stopped]
+        return len(known) > 1 and not any(self.is_heard(peer, now) for peer in known)
 
     def _hears_anybody(self, now: Instant) -> bool:
         return any(self.is_heard(each, now) and not self.is_deaf(each, now) for each in self)

@@ -92,9 +92,11 @@ def _crash(
             BeginAttempts("aimed", PORT, ATTEMPT_S, aimed_at=victim),
             Wait(1.0, HEARTBEAT_S),
             *loss,
-            # Below three seconds, after which each side takes the other's connections for gone.
             Wait(2.0),
             EndAttempts("aimed"),
+            # Away for longer than a host that answers nothing is waited for: back again, it must
+            # not take what lives on elsewhere for gone.
+            Wait(2.0),
             *return_,
             Wait(COME_BACK_S),
             SendFlows("after", PORT, 60, Spread.PORTS),
