@@ -98,9 +98,12 @@ def is_agent(pid: int) -> bool:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the processor time a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Return the processor time a process has used, as the scheduler measured it.
+
+    The times in /proc/PID/stat are sampled at ticks, and an agent's timers fire at ticks: it showed
+    0.6 % in one run and 3.3 % in the next.
+    """
+    return int(Path(f"/proc/{pid}/schedstat").read_text("utf-8").split()[0]) / 1e9
 
 
 def memory_mib(pid: int) -> tuple[float, float]:
