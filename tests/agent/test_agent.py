@@ -12,6 +12,10 @@ import time
 import pytest
 from tests.agent.site import DEADLINE_S, Site, wait_until
 
+from wlbs.core.protocol.effects import State
+from wlbs.core.protocol.journal import read_beginning
+from wlbs.core.protocol.wire import decode
+
 
 def test_it_serves_answers_and_leaves_the_host_as_it_was(site: Site) -> None:
     before = site.observe()
@@ -69,6 +73,17 @@ def test_the_host_is_stopped_started_and_drained(site: Site) -> None:
         ("converged", "draining"),
         ("draining", "stopped"),
     ]
+
+
+def test_it_does_not_end_before_it_has_said_goodbye(site: Site) -> None:
+    process = site.converged_agent()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(DEADLINE_S) == 0
+    lines = site.instance.journal.read_text().splitlines()
+    cluster = read_beginning(lines[0]).cluster
+    sent = [json.loads(line)["data"] for line in lines if '"SendHeartbeat"' in line]
+    states = [decode(bytes.fromhex(data), cluster).state for data in sent]
+    assert states.count(State.STOPPED) == cluster.timing.tolerance
 
 
 def test_its_journal_repeats_itself(site: Site) -> None:

@@ -57,6 +57,10 @@ SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 FRAMES_PER_TURN: Final = 128
 """Heartbeats read before the timer gets its turn: two from each of 64 hosts."""
 
+FAREWELL_S_MAX: Final = 1.0
+"""How long a host that has stopped goes on saying goodbye to peers that have news: three of its
+heartbeats take 0.2 s by default."""
+
 _NS_PER_S: Final = 1_000_000_000
 
 _Done = TypeVar("_Done")
@@ -205,8 +209,8 @@ class Driver:
         self._arm()
         if self._happened:
             self._take(self._happened.popleft())
-        if self._is_leaving and self._member.state is State.STOPPED:
-            self._end(None)
+        if self._is_leaving and self._member.deadline is None:
+            self._end(None)  # stopped, and goodbye has been said: nobody waits for our silence
         return effects
 
     def _carry_out(self, effect: Effect) -> None:
@@ -242,15 +246,15 @@ class Driver:
 
     def _leave(self) -> None:
         """Drain and then end; at once if there is nothing to drain or the operator insists."""
-        if self._member.state is State.STOPPED:
+        is_stopped = self._member.state is State.STOPPED
+        if is_stopped and (self._is_leaving or self._member.deadline is None):
             self._end(None)
-        elif self._is_leaving:
-            self._take_or_end(StopRequested())
-        else:
-            self._is_leaving = True
-            loop = asyncio.get_running_loop()
-            loop.call_later(self._drain_timeout_s, self._leave)
-            self._take_or_end(DrainstopRequested())
+            return
+        was_leaving, self._is_leaving = self._is_leaving, True
+        patience_s = FAREWELL_S_MAX if was_leaving else self._drain_timeout_s
+        asyncio.get_running_loop().call_later(patience_s, self._leave)
+        if not is_stopped:
+            self._take_or_end(StopRequested() if was_leaving else DrainstopRequested())
 
     def _take_or_end(self, event: Event) -> None:
         self._or_end(lambda: self._take(event))
