@@ -195,7 +195,7 @@ class Host:
             return
         passage = self.kernel.let_in(data)
         match passage.verdict.action:
-            case Action.ANSWER:
+            case Action.ANSWER | Action.RELAY:
                 # Sent by the ingress program itself: below the guard.
                 self._around.transmit(passage.data)
             case Action.PASS:

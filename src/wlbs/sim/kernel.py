@@ -21,10 +21,11 @@ from wlbs.core.claim import (
 )
 from wlbs.core.filter import Verdict, decide, locate, rewrite
 from wlbs.core.frame import Frame, IpProtocol, Packet, Segment, TcpFlags, parse
+from wlbs.core.guard import mask
 from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Reason
 from wlbs.core.rules import DEFAULT_RULE
-from wlbs.core.table import Buckets, FilterTable, Mark
+from wlbs.core.table import FilterTable
 from wlbs.sim.frames import Path
 from wlbs.sim.parts import Parts
 from wlbs.sim.schedule import Schedule
@@ -33,8 +34,6 @@ from wlbs.sim.tcp import Socket, TcpState
 
 UNCOUNTED: Final = frozenset({TcpState.SYN_SENT, TcpState.TIME_WAIT, TcpState.CLOSED})
 """Sockets that a census leaves out: no connection of a client ends if they are forgotten."""
-
-_IS_FLAGGED: Final = bytes(int(bool(mark & Mark.FLAGGED)) for mark in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class Kernel:
             return Passage(Verdict(Reason.NO_TABLE), data)
         verdict = self._parts.guard(self.table, data)
         self.counters[verdict.reason] += 1
-        return Passage(verdict, rewrite(self.table, data, verdict, lease_live=self.lease_live))
+        return Passage(verdict, mask(self.table, data, verdict))
 
     def census(self) -> Census:
         """Count the connections to virtual IPs, and the groups with those in foreign buckets."""
@@ -136,11 +135,6 @@ class Kernel:
             known = (len(table.rules) if rule == DEFAULT_RULE else rule), bucket
             self._located[path] = known
         return known
-
-
-def flagged_count(buckets: Buckets) -> int:
-    """Return how many buckets of a rule are flagged."""
-    return buckets.marks.translate(_IS_FLAGGED).count(1)
 
 
 def facts_of(stack: TcpStack, path: Path) -> SocketFacts | None:

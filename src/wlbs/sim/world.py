@@ -33,7 +33,6 @@ from wlbs.sim.client import Client
 from wlbs.sim.cluster import cluster_of
 from wlbs.sim.frames import ethernet
 from wlbs.sim.host import Host, Surroundings
-from wlbs.sim.kernel import flagged_count
 from wlbs.sim.link import ORDINARY, Quality
 from wlbs.sim.parts import SOUND, Parts
 from wlbs.sim.prng import Prng
@@ -378,7 +377,7 @@ def _holdings(host: Host) -> tuple[Holding, ...]:
             host.node.name,
             rule,
             owned_by(each.owners, table.own),
-            flagged_count(each),
+            each.flagged_count,
         )
         for rule, each in enumerate(table.buckets)
     )

@@ -124,7 +124,7 @@ def read_beginning(line: str) -> Beginning:
             ),
             HostIndex(said["own"]),
             Incarnation(
-                Mac.parse(incarnation["station_mac"]),
+                Mac.parse(incarnation["own_mac"]),
                 incarnation["boot_nonce"],
                 incarnation["is_fresh"],
             ),

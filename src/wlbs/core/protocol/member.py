@@ -341,8 +341,8 @@ class Member:
         return FilterTable(
             own=self.own,
             vmac=self.cluster.vmac,
-            station_mac=self._incarnation.station_mac,
-            masked_mac=self._incarnation.station_mac,
+            station_mac=self.cluster.station_mac(self._incarnation.own_mac),
+            masked_mac=self.cluster.masked_mac(self.own, self._incarnation.own_mac),
             key=self.cluster.key,
             vips=vips,
             rules=self.cluster.rules,

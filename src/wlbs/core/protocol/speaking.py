@@ -32,11 +32,12 @@ _NS_PER_MS: Final = 1_000_000
 class Incarnation:
     """What tells this life of a host from an earlier one: its data path's boot nonce.
 
+    ``own_mac`` is the address its interface has by itself, whatever the cluster's mode makes of it.
     ``is_fresh`` says that the data path was loaded for this member; one that an earlier agent left
     may have connections already.
     """
 
-    station_mac: Mac
+    own_mac: Mac
     boot_nonce: int
     is_fresh: bool = True
 
