@@ -52,6 +52,12 @@ def send_cookies(names: LabNames, topology: Topology, host: str | None) -> None:
         run(inside(names.namespace(each.name), "sysctl", "-q", "-w", words))
 
 
+def begin_forwarding(names: LabNames, topology: Topology) -> None:
+    """Have every host send on what reaches its stack for somebody else, as a router does."""
+    for each in topology.hosts:
+        run(inside(names.namespace(each.name), "sysctl", "-q", "-w", "net.ipv4.ip_forward=1"))
+
+
 def _connect(names: LabNames, node: Node) -> None:
     """Plug a node into the switch: the port there has the node's name."""
     namespace, switch = names.namespace(node.name), names.namespace(SWITCH)

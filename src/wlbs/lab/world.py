@@ -22,7 +22,7 @@ from wlbs.lab.cuts import Cuts
 from wlbs.lab.deeds import Deeds
 from wlbs.lab.kernel import read_counters, read_holdings, read_nonce
 from wlbs.lab.names import NODE_INTERFACE, LabNames
-from wlbs.lab.network import send_cookies
+from wlbs.lab.network import begin_forwarding, send_cookies
 from wlbs.lab.recorder import Recorder
 from wlbs.lab.sabotage import NO_SABOTAGE, Sabotage, Site
 from wlbs.lab.service import read_log
@@ -31,6 +31,7 @@ from wlbs.linux import link, namespace
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import Direction, Evidence
+from wlbs.scenario.setup import Setup
 from wlbs.scenario.steps import Cut, Deed, Do
 from wlbs.scenario.topology import SWITCH, Topology
 
@@ -71,19 +72,22 @@ class LabWorld:
         assert self._cluster is not None, "known once `begin` has returned"
         return self._cluster
 
-    def begin(self, topology: Topology, key: HashKey) -> None:
+    def begin(self, topology: Topology, key: HashKey, setup: Setup) -> None:
         """Build the lab, start to record, start clients and agents; return when all have shares."""
         self._topology = topology
         build(self._names, topology)
+        if setup.forwarding:
+            begin_forwarding(self._names, topology)
         self._recorder = Recorder(self._names, topology)
         self._undoing.callback(self._recorder.end)
         self._recorder.start()
-        self._cuts = Cuts(self._names, topology.vmac)
+        self._cuts = Cuts(self._names, setup.cluster(topology, key).vmac)
         self._undoing.callback(self._cuts.close)
         self._clients = Clients(self._names, topology, self._on_attempt)
         self._undoing.callback(self._clients.end)
         site = Site(self._names, topology, key)
-        start_agents(self._names, topology, key, self._sabotage.other_keys(site))
+        other_keys = self._sabotage.other_keys(site)
+        start_agents(self._names, topology, setup, key, other_keys)
         self._cluster = load(configuration_of(self._names, topology.hosts[0].name)).cluster
         if not self._sabotage.is_dividing:
             everybody = tuple(host.name for host in topology.hosts)
@@ -187,7 +191,7 @@ class LabWorld:
     def leak(self, host: str) -> None:
         """Send the frame and wait until it has been captured at the host's port."""
         before = self._recorder.captured_size(host, Direction.FROM_NODE)
-        program = (sys.executable, "-m", "wlbs.lab.leak", NODE_INTERFACE, str(self._topology.vmac))
+        program = (sys.executable, "-m", "wlbs.lab.leak", NODE_INTERFACE, str(self.cluster.vmac))
         run(inside(self._names.namespace(host), *program))
         wait_until(
             lambda: self._recorder.captured_size(host, Direction.FROM_NODE) > before,

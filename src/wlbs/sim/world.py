@@ -26,11 +26,11 @@ from wlbs.core.reason import Reason
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import Direction, Evidence, Holding
 from wlbs.scenario.report import Expectation
+from wlbs.scenario.setup import Setup
 from wlbs.scenario.steps import Cut, Deed, Do
 from wlbs.scenario.topology import Node, Topology
 from wlbs.sim.checker import Checker
 from wlbs.sim.client import Client
-from wlbs.sim.cluster import cluster_of
 from wlbs.sim.frames import ethernet
 from wlbs.sim.host import Host, Surroundings
 from wlbs.sim.link import ORDINARY, Quality
@@ -121,13 +121,13 @@ class SimWorld:
         """What the checker says of the run so far."""
         return self._checker.expectations(self.recorder.origin_ns) if self._checker else ()
 
-    def begin(self, topology: Topology, key: HashKey) -> None:
+    def begin(self, topology: Topology, key: HashKey, setup: Setup) -> None:
         """Build everything, start the agents, and wait until the hosts share all buckets."""
         self.topology = topology
-        self._cluster = cluster_of(topology, key)
+        self._cluster = setup.cluster(topology, key)
         watch = Watch(self._see, self.recorder.learn)
         quality = self._options.quality
-        self._segment = new_segment(self.schedule, self._seed, quality, topology.vmac, watch)
+        self._segment = new_segment(self.schedule, self._seed, quality, self.cluster.vmac, watch)
         sabotage = self._options.sabotage
         for node in topology.hosts:
             parts = sabotage.parts_of(node.name) if sabotage else SOUND
@@ -255,7 +255,7 @@ class SimWorld:
     def leak(self, host: str) -> None:
         """Send a frame with the VMAC as its source from a host."""
         self._note(f"leak {host}")
-        self._hosts[host].send(leaked_frame(self.topology.vmac))
+        self._hosts[host].send(leaked_frame(self.cluster.vmac))
         self.wait(0.001)
 
     def finish(self) -> Evidence:

@@ -18,7 +18,7 @@ from typing import Final
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.buckets import HashKey
 from wlbs.core.census import Census
-from wlbs.core.cluster import TIMINGS, Cluster, Host, Mode
+from wlbs.core.cluster import TIMINGS, Cluster, Healing, Host, Mode
 from wlbs.core.protocol.effects import Effect
 from wlbs.core.protocol.events import (
     CarrierChanged,
@@ -97,6 +97,8 @@ def beginning_line(beginning: Beginning) -> str:
             "key": cluster.key.octets.hex(),
             "heartbeat_key": cluster.heartbeat_key.hex(),
             "timing": cluster.timing.name,
+            "masks_source": cluster.masks_source,
+            "healing": sorted(cluster.healing),
         }
     )
 
@@ -122,6 +124,8 @@ def read_beginning(line: str) -> Beginning:
                 key=HashKey(bytes.fromhex(said["key"])),
                 heartbeat_key=bytes.fromhex(said["heartbeat_key"]),
                 timing=TIMINGS[said["timing"]],
+                masks_source=bool(said["masks_source"]),
+                healing=frozenset(map(Healing, said["healing"])),
             ),
             HostIndex(said["own"]),
             Incarnation(
