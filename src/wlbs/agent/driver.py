@@ -222,7 +222,7 @@ class Driver:
             case EndLease():
                 self._datapath.end_lease()
             case SendHeartbeat(data):
-                self._sockets.heartbeats.broadcast(data)
+                self._sockets.heartbeats.send(data)
             case SendProbe(to, data):
                 self._sockets.probes.send(to, PROBE_PORT, data)
             case CountConnections():

@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass
 from typing import Final
 
-from wlbs.core.address import BROADCAST, MAC_SIZE, Mac
+from wlbs.core.address import MAC_SIZE, Mac
 from wlbs.core.frame import ETHERNET_SIZE
 from wlbs.linux.error import LinuxError
 
@@ -32,9 +32,9 @@ class Received:
 class PacketSocket:
     """A raw socket bound to one interface and one ethertype; never blocks."""
 
-    def __init__(self, interface: str, ethertype: int, station_mac: Mac) -> None:
-        """Open it; LinuxError without the privilege or the interface."""
-        self._head = BROADCAST.octets + station_mac.octets + ethertype.to_bytes(2, "big")
+    def __init__(self, interface: str, ethertype: int, source: Mac, destination: Mac) -> None:
+        """Open it, to send between these; LinuxError without the privilege or the interface."""
+        self._head = destination.octets + source.octets + ethertype.to_bytes(2, "big")
         try:
             self._socket = socket.socket(
                 socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0
@@ -48,8 +48,8 @@ class PacketSocket:
         """Return the descriptor, for an event loop."""
         return self._socket.fileno()
 
-    def broadcast(self, payload: bytes) -> bool:
-        """Send a frame to everybody on the segment; False if the link is down or full."""
+    def send(self, payload: bytes) -> bool:
+        """Send a frame; False if the link is down or full."""
         try:
             self._socket.send(self._head + payload)
         except OSError as error:
