@@ -16,7 +16,7 @@ from wlbs.agent.driver import SIGNALS, Books, Driver, Sockets
 from wlbs.agent.journal import Journal
 from wlbs.agent.logs import Log
 from wlbs.control.messages import Refused, Stop
-from wlbs.core.address import BROADCAST, IpAddress, Mac
+from wlbs.core.address import IpAddress, Mac
 from wlbs.core.cluster import Cluster
 from wlbs.core.frame import EtherType
 from wlbs.core.protocol.journal import Beginning
@@ -35,7 +35,7 @@ STATION = Mac.parse("52:00:00:00:00:11")
 def loopback_sockets() -> Iterator[Sockets]:
     """Yield a member's sockets on this machine's loopback, where nobody answers."""
     sockets = Sockets(
-        PacketSocket("lo", EtherType.HEARTBEAT, STATION, BROADCAST),
+        PacketSocket("lo", EtherType.HEARTBEAT),
         DatagramSocket(IpAddress.parse("127.0.0.1")),
         Carrier("lo"),
     )

@@ -63,6 +63,9 @@ BATCH_NS_MAX: Final = 1000 * NS_PER_S
 LOCAL_ETHERTYPE: Final = 0x88B5
 """IEEE 802, local experimental ethertype 1: no stack of a node looks at it."""
 
+BOUNCE_NS: Final = 100 * NS_PER_MS
+"""How long a bounced link is down: a switch has seen it go, and nobody counts its host as gone."""
+
 REST_S: Final = 0.05
 """After the last step: far longer than a frame is on its way, and no longer than half a period."""
 
@@ -299,11 +302,17 @@ class SimWorld:
             self._on_event,
             self._on_done,
             self.recorder.keep,
+            self._bounce,
         )
         cluster = replace(self.cluster, key=parts.key(self.cluster.key))
         host = Host(node, cluster, self._seed, around, parts)
         self.segment.deliver(node.name, host.receive)
         return host
+
+    def _bounce(self, host: str) -> None:
+        """Take a host's link down, and up again a while later."""
+        self.schedule.after(0, lambda: self.set_carrier(host, up=False))
+        self.schedule.after(BOUNCE_NS, lambda: self.set_carrier(host, up=True))
 
     def _new_client(self, node: Node) -> Client:
         def meet(address: IpAddress, mac: Mac) -> None:

@@ -23,6 +23,7 @@ from wlbs.core.protocol.effects import Effect
 from wlbs.core.protocol.events import (
     CarrierChanged,
     ConnectionsCounted,
+    DeliveriesCounted,
     DrainstopRequested,
     Event,
     HeartbeatReceived,
@@ -219,6 +220,15 @@ def _read_event(number: int, said: dict[str, Plain]) -> tuple[Event, Instant]:
         }:
             maps = tuple(each for each in foreign if isinstance(each, int))
             return ConnectionsCounted(Census(maps, connections, foreigners)), Instant(at)
+        case {
+            "at": int(at),
+            "event": "DeliveriesCounted",
+            "arrived": [*arrived],
+            "sighted": int(sighted),
+            "leaked": int(leaked),
+        }:
+            counts = tuple(each for each in arrived if isinstance(each, int))
+            return DeliveriesCounted(counts, sighted, leaked), Instant(at)
         case _:
             message = f"line {number}: neither an event nor an effect"
             raise JournalError(message)
@@ -267,6 +277,10 @@ def _digest(table: FilterTable) -> str:
     for vip in table.vips:
         digest.update(vip.address.octets + bytes((vip.resolver, vip.everyone_answers)))
     digest.update(bytes((table.is_stopped,)))
+    if table.receiver is not None:
+        digest.update(bytes((table.receiver,)))
+        for host, mac in table.station_macs:
+            digest.update(bytes((host,)) + mac.octets)
     return digest.hexdigest()
 
 
