@@ -23,18 +23,23 @@ from wlbs.scenario.steps import (
     Do,
     EndAttempts,
     Heal,
-    Leak,
+    Leaked,
+    LimitFlooding,
     Occupy,
     OpenConnections,
     Scenario,
     SendAgain,
     SendCookies,
     SendFlows,
+    SendFrom,
+    SetAgeing,
     SetCarrier,
     Spread,
     Step,
+    StopSending,
     Vanish,
     Wait,
+    Way,
 )
 from wlbs.scenario.topology import Topology
 
@@ -131,9 +136,21 @@ class Script:
         """Note it."""
         self.asked.append(f"busy {busy}")
 
-    def leak(self, host: str) -> None:
+    def send_from(self, order: SendFrom) -> None:
         """Note it."""
-        self.asked.append(f"leak {host}")
+        self.asked.append(f"{order.count} {order.kind} from {order.way} {order.node}")
+
+    def stop_sending(self, node: str) -> None:
+        """Note it."""
+        self.asked.append(f"stop sending {node}")
+
+    def set_ageing(self, seconds: float | None) -> None:
+        """Note it."""
+        self.asked.append(f"ageing {seconds}")
+
+    def limit_flooding(self, frames_per_s: int | None) -> None:
+        """Note it."""
+        self.asked.append(f"limit {frames_per_s}")
 
     def finish(self) -> Evidence:
         """Note it and return nothing."""
@@ -166,7 +183,10 @@ EVERYTHING = scenario(
     Vanish("lasting"),
     CloseConnections("lasting", "h1"),
     EndAttempts("new"),
-    Leak("h2"),
+    SendFrom("h2", Leaked.RARP, Way.UNDER, count=3),
+    StopSending("h2"),
+    SetAgeing(2.5),
+    LimitFlooding(100),
 )
 
 
@@ -191,7 +211,10 @@ def test_steps_are_taken_in_their_order() -> None:
         "vanish lasting",
         "close lasting h1",
         "end new",
-        "leak h2",
+        "3 rarp from under h2",
+        "stop sending h2",
+        "ageing 2.5",
+        "limit 100",
         "finish",
     ]
     assert heard == list(EVERYTHING.steps)

@@ -12,7 +12,7 @@ from wlbs.core.table import Buckets, FilterTable
 from wlbs.scenario.draw import draw_key
 from wlbs.scenario.report import Expectation
 from wlbs.scenario.setup import ORDINARY
-from wlbs.scenario.steps import Cut, Deed, Do
+from wlbs.scenario.steps import Cut, Deed, Do, SendFrom
 from wlbs.scenario.topology import Topology
 from wlbs.sim.checker import JUDGED
 from wlbs.sim.parts import Parts
@@ -81,9 +81,9 @@ def test_a_frame_from_the_vmac_is_told() -> None:
 
     world = SimWorld(1, Options(SABOTAGES["guard-off"]))
     world.begin(Topology(2, 1), draw_key(1), ORDINARY)
-    world.leak("h1")
+    world.send_from(SendFrom("h1"))
     assert broken(world) == []
-    world.leak("h2")
+    world.send_from(SendFrom("h2"))
     assert broken(world) == [str(Guarantee.VMAC_HIDDEN)]
 
 

@@ -47,6 +47,7 @@ from wlbs.scenario.evidence import LogEntry
 from wlbs.scenario.topology import Node
 from wlbs.sim.agent import BUSY, CALM, Agent, Hands
 from wlbs.sim.frames import Path, ethernet, is_for, read_tcp, read_udp, tcp, udp
+from wlbs.sim.igmp import Groups
 from wlbs.sim.kernel import Kernel
 from wlbs.sim.parts import Parts
 from wlbs.sim.prng import Prng
@@ -96,6 +97,7 @@ class Host:
         self._is_busy = False
         self._agents = Prng(seed, f"{node.name} agent")
         self._station = Station(around.schedule, node, self.send)
+        self.groups = Groups(around.schedule, Prng(seed, f"{node.name} groups"), node, self.send)
         self._stack = TcpStack(
             around.schedule,
             Prng(seed, f"{node.name} stack"),
@@ -190,6 +192,10 @@ class Host:
         if passage.verdict.action is not Action.DROP:
             self._around.transmit(passage.data)
 
+    def send_below(self, data: bytes) -> None:
+        """Send a frame from below the guard, as a program does that leaves out its hook."""
+        self._around.transmit(data)
+
     def receive(self, data: bytes) -> None:
         """Take a frame from the wire, past the filter."""
         if self.kernel is None:
@@ -222,6 +228,8 @@ class Host:
                 self.agent.take(HeartbeatReceived(frame.source, data[ETHERNET_SIZE:]))
         elif isinstance(frame.payload, Arp):
             self._station.receive_arp(frame.payload)
+        elif self.groups.receive(data):
+            pass  # a querier's question, and its answer is planned
         elif isinstance(frame.payload, Packet) and self._is_local(frame.payload.destination):
             self._take_packet(data, frame.payload)
 

@@ -12,6 +12,7 @@ from wlbs.core.invariants import Violation, judge_arp_answers, judge_sources
 from wlbs.scenario.evidence import Direction, SeenFrame
 from wlbs.scenario.judging.observed import Observed, SeenArp, with_examples
 from wlbs.scenario.report import Expectation
+from wlbs.scenario.topology import Shape
 
 
 def captures_complete(observed: Observed, what: str) -> Expectation:
@@ -23,13 +24,14 @@ def captures_complete(observed: Observed, what: str) -> Expectation:
 
 
 def vmac_unlearned(observed: Observed, what: str) -> Expectation:
-    """Judge the switch's table."""
+    """Judge the switches' tables; a hub has none, and there nothing can be learned."""
     entries = observed.evidence.bridge_entries
     learned = [each for each in entries if each.mac == observed.cluster.vmac]
-    examples = [f"{each.mac} at port {each.port}" for each in learned]
+    examples = [f"{each.mac} at port {each.port} of {each.switch}" for each in learned]
+    has_table = bool(entries) or observed.topology.shape is Shape.HUB
     return observed.found(
         what,
-        held=bool(entries) and not learned,
+        held=has_table and not learned,
         seen=with_examples(f"{len(entries)} entries, {len(learned)} of it", examples),
         broke_s=[each.at_s for each in learned],
     )
