@@ -52,6 +52,7 @@ SETTINGS: Final = (
         for interface in ("all", "default", "lo", "eth0")
         for name in ("arp_ignore", "arp_announce", "rp_filter")
     ),
+    "net/ipv6/conf/eth0/addr_gen_mode",
     "net/mptcp/allow_join_initial_addr_port",
 )
 
@@ -133,6 +134,16 @@ class Site:
         wait_until(lambda: self.status()["state"] == "converged", "convergence")
         return process
 
+    def choose(self, mode: str) -> None:
+        """Write another mode into the configuration."""
+        text = self.configuration.read_text()
+        self.configuration.write_text(text.replace('mode = "stealth"', f'mode = "{mode}"'))
+
+    def hardware_address(self) -> str:
+        """Return the address the interface has now."""
+        (shown,) = json.loads(self.run("ip", "-j", "link", "show", "dev", "eth0"))
+        return str(shown["address"])
+
     def status(self) -> dict[str, Any]:
         """Return what the agent says of itself."""
         answer: dict[str, Any] = json.loads(self.ask("query", "--json").stdout)
@@ -154,6 +165,7 @@ class Site:
         return {
             "links": links,
             "settings": settings,
+            "heard": self.run("bridge", "fdb", "show", "dev", "eth0"),
             "disciplines": self.run("tc", "-j", "qdisc"),
             "attached": self.run("bpftool", "net", "show"),
             "pins": sorted(Path("/sys/fs/bpf/wlbs").glob(f"{self.name}*")),
