@@ -12,6 +12,7 @@ from wlbs.scenario.evidence import Evidence
 from wlbs.scenario.expectations import Follows, Holds
 from wlbs.scenario.report import as_plain
 from wlbs.scenario.run import run
+from wlbs.scenario.setup import Setup
 from wlbs.scenario.steps import (
     AwaitHolders,
     AwaitStopped,
@@ -63,10 +64,10 @@ class Script:
         vips = (IpAddress.parse("10.9.0.100"),)
         return Cluster("script", Mode.STEALTH, vips, hosts, rules, self._key, bytes(32))
 
-    def begin(self, topology: Topology, key: HashKey) -> None:
+    def begin(self, topology: Topology, key: HashKey, setup: Setup) -> None:
         """Note it."""
         self._key = key
-        self.asked.append(f"begin {topology.host_count}")
+        self.asked.append(f"begin {topology.host_count} in mode {setup.mode}")
 
     def elapsed_s(self) -> float:
         """Return how many things were asked for."""
@@ -194,7 +195,7 @@ def test_steps_are_taken_in_their_order() -> None:
     heard: list[Step] = []
     report = run(EVERYTHING, world, 4, heard.append)
     assert world.asked == [
-        "begin 3",
+        "begin 3 in mode stealth",
         "send 2",
         "open 4",
         "attempts every 0.5",

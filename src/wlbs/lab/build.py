@@ -16,6 +16,7 @@ from wlbs.lab.network import build_network
 from wlbs.lab.service import service_runs, start_service
 from wlbs.lab.sweep import sweep
 from wlbs.linux.error import LinuxError
+from wlbs.scenario.setup import ORDINARY
 from wlbs.scenario.topology import Shape, Topology
 
 
@@ -50,7 +51,7 @@ def build(names: LabNames, topology: Topology) -> None:
 
 def start_cluster(names: LabNames, topology: Topology) -> None:
     """Start the agents of a lab that is built, under a key of its own."""
-    start_agents(names, topology, HashKey(secrets.token_bytes(KEY_SIZE)), {})
+    start_agents(names, topology, ORDINARY, HashKey(secrets.token_bytes(KEY_SIZE)), {})
 
 
 def read_topology(names: LabNames) -> Topology:

@@ -41,12 +41,11 @@ _TCX: Final = {ClsactFilter.INGRESS: 46, ClsactFilter.EGRESS: 47}
 class Cuts:
     """What a lab's switches do not forward."""
 
-    def __init__(self, names: LabNames, topology: Topology) -> None:
+    def __init__(self, names: LabNames, topology: Topology, vmac: Mac) -> None:
         """Put the program on every port of each switch; nothing is cut yet."""
         self._topology = topology
         self._switches = {
-            switch: _SwitchCuts(names.namespace(switch), topology.vmac)
-            for switch in topology.switches
+            switch: _SwitchCuts(names.namespace(switch), vmac) for switch in topology.switches
         }
 
     def cut(self, cut: Cut) -> None:

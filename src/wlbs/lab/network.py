@@ -65,6 +65,12 @@ def send_cookies(names: LabNames, topology: Topology, host: str | None) -> None:
         run(inside(names.namespace(each.name), "sysctl", "-q", "-w", words))
 
 
+def begin_forwarding(names: LabNames, topology: Topology) -> None:
+    """Have every host send on what reaches its stack for somebody else, as a router does."""
+    for each in topology.hosts:
+        run(inside(names.namespace(each.name), "sysctl", "-q", "-w", "net.ipv4.ip_forward=1"))
+
+
 def _connect_switches(names: LabNames, shape: Shape, one: str, other: str) -> None:
     """Put a cable between two switches: each end has the other switch's name."""
     there = names.namespace(other)

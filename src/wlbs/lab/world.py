@@ -21,7 +21,7 @@ from wlbs.lab.cuts import Cuts
 from wlbs.lab.deeds import Deeds
 from wlbs.lab.kernel import read_counters, read_holdings, read_nonce
 from wlbs.lab.names import LabNames
-from wlbs.lab.network import send_cookies
+from wlbs.lab.network import begin_forwarding, send_cookies
 from wlbs.lab.recorder import Recorder
 from wlbs.lab.sabotage import NO_SABOTAGE, Sabotage, Site
 from wlbs.lab.senders import Senders
@@ -31,6 +31,7 @@ from wlbs.linux import link, namespace
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import Evidence
+from wlbs.scenario.setup import Setup
 from wlbs.scenario.steps import Cut, Deed, Do, SendFrom
 from wlbs.scenario.topology import Topology
 
@@ -72,21 +73,25 @@ class LabWorld:
         assert self._cluster is not None, "known once `begin` has returned"
         return self._cluster
 
-    def begin(self, topology: Topology, key: HashKey) -> None:
+    def begin(self, topology: Topology, key: HashKey, setup: Setup) -> None:
         """Build the lab, start to record, start clients and agents; return when all have shares."""
         self._topology = topology
         build(self._names, topology)
+        if setup.forwarding:
+            begin_forwarding(self._names, topology)
+        vmac = setup.cluster(topology, key).vmac
         self._senders = Senders(self._names, topology)
         self._undoing.callback(self._senders.end)
         self._recorder = Recorder(self._names, topology)
         self._undoing.callback(self._recorder.end)
         self._recorder.start()
-        self._cuts = Cuts(self._names, topology)
+        self._cuts = Cuts(self._names, topology, vmac)
         self._undoing.callback(self._cuts.close)
         self._clients = Clients(self._names, topology, self._on_attempt)
         self._undoing.callback(self._clients.end)
         site = Site(self._names, topology, key)
-        start_agents(self._names, topology, key, self._sabotage.other_keys(site))
+        other_keys = self._sabotage.other_keys(site)
+        start_agents(self._names, topology, setup, key, other_keys)
         self._cluster = load(configuration_of(self._names, topology.hosts[0].name)).cluster
         if not self._sabotage.is_dividing:
             everybody = tuple(host.name for host in topology.hosts)

@@ -128,6 +128,10 @@ _SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "bpf_map__reuse_fd": (_INT, (_POINTER, _INT)),
     "bpf_map_update_elem": (_INT, (_INT, _POINTER, _POINTER, ctypes.c_uint64)),
     "bpf_map_lookup_elem": (_INT, (_INT, _POINTER, _POINTER)),
+    "bpf_map_lookup_batch": (
+        _INT,
+        (_INT, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER),
+    ),
     "bpf_obj_pin": (_INT, (_INT, _TEXT)),
     "bpf_obj_get": (_INT, (_TEXT,)),
     "bpf_obj_get_info_by_fd": (_INT, (_INT, _POINTER, _POINTER)),
@@ -168,6 +172,10 @@ def refused(what: str, number: int) -> LinuxError:
         return LinuxError(text, "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
     if number == errno.ENOENT:
         return LinuxError(text, "start the agent first: nothing is loaded")
+    if number == errno.ESRCH:
+        return NotSupportedError(
+            f"{what}: the kernel has no such function", "use another kernel, or do without"
+        )
     if number in {errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}:
         return NotSupportedError(text, "use Linux 6.1 or later on a device that has this feature")
     return LinuxError(text, "see the kernel's log: dmesg | tail")
@@ -272,6 +280,25 @@ def lookup(map_fd: int, key: bytes, value_size: int) -> bytes | None:
         tolerated=(errno.ENOENT,),
     )
     return value.raw if result == 0 else None
+
+
+def entries(map_fd: int, sizes: tuple[int, int], count_max: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield key and value of each entry of a hash map, whose sizes are given, read at once."""
+    key_size, value_size = sizes
+    keys = ctypes.create_string_buffer(key_size * count_max)
+    values = ctypes.create_string_buffer(value_size * count_max)
+    position, count = ctypes.c_uint64(), _U32(count_max)
+    call(
+        "cannot read a map",
+        "bpf_map_lookup_batch",
+        *(map_fd, None, ctypes.byref(position), keys, values, ctypes.byref(count), None),
+        tolerated=(errno.ENOENT,),  # there are no more
+    )
+    for at in range(count.value):
+        yield (
+            keys.raw[at * key_size : (at + 1) * key_size],
+            values.raw[at * value_size : (at + 1) * value_size],
+        )
 
 
 def possible_cpu_count() -> int:

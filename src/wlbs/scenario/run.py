@@ -67,7 +67,7 @@ def run(
     scenario: Scenario, world: World, seed: int, on_step: Callable[[Step], None] = lambda _: None
 ) -> Report:
     """Carry out every step and judge what was observed; ``on_step`` hears of each step first."""
-    world.begin(scenario.topology, draw_key(seed))
+    world.begin(scenario.topology, draw_key(seed), scenario.setup)
     moments = _Interpreter(scenario, world, seed).carry_out_all(on_step)
     evidence = replace(world.finish(), moments=moments)
     observed = Observed(scenario, evidence)

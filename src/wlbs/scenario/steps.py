@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 
 from wlbs.scenario.expectations import Expects
+from wlbs.scenario.setup import ORDINARY, Setup
 from wlbs.scenario.topology import Topology
 
 
@@ -332,3 +333,4 @@ class Scenario:
     topology: Topology
     steps: tuple[Step, ...]
     expects: tuple[Expects, ...]
+    setup: Setup = ORDINARY

@@ -10,6 +10,7 @@ from wlbs.core.buckets import HashKey
 from wlbs.core.cluster import Cluster
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import Evidence
+from wlbs.scenario.setup import Setup
 from wlbs.scenario.steps import Cut, Do, SendFrom
 from wlbs.scenario.topology import Topology
 
@@ -25,8 +26,8 @@ class World(Protocol):
     def cluster(self) -> Cluster:
         """The cluster as its hosts are configured; known once `begin` has returned."""
 
-    def begin(self, topology: Topology, key: HashKey) -> None:
-        """Build the topology, start a cluster with this key, and begin to observe.
+    def begin(self, topology: Topology, key: HashKey, setup: Setup) -> None:
+        """Build the topology, start a cluster with this key and setup, and begin to observe.
 
         Returns when every host holds its share.
         """

@@ -15,17 +15,17 @@ from wlbs.core.cluster import Cluster
 from wlbs.core.frame import ETHERNET_SIZE, Arp, EtherType, Frame, Packet, parse
 from wlbs.core.probe import PROBE_PORT
 from wlbs.core.protocol.effects import (
+    BounceLink,
     CountConnections,
+    CountDeliveries,
     Effect,
     EndLease,
     HoldLease,
     InstallTable,
-    Refuse,
-    ReportMembership,
-    ReportRefusal,
-    ReportState,
+    SendDelivery,
     SendHeartbeat,
     SendProbe,
+    SendPull,
     State,
 )
 from wlbs.core.protocol.events import (
@@ -74,6 +74,8 @@ class Surroundings:
     on_event: Callable[["Host", Event, tuple[Effect, ...]], None]
     on_done: Callable[["Host", Event, Instant], None]
     on_kept: Callable[[str, bytes], None] = lambda _host, _data: None
+    bounce: Callable[[str], None] = lambda _host: None
+    """Takes a host's link down and up again."""
 
 
 class Host:
@@ -201,7 +203,7 @@ class Host:
             return
         passage = self.kernel.let_in(data)
         match passage.verdict.action:
-            case Action.ANSWER:
+            case Action.ANSWER | Action.RELAY:
                 # Sent by the ingress program itself: below the guard.
                 self._around.transmit(passage.data)
             case Action.PASS:
@@ -254,18 +256,35 @@ class Host:
                 kernel.hold_lease(until)
             case EndLease():
                 kernel.end_lease()
-            case SendHeartbeat(data):
-                self.send(ethernet(BROADCAST, self.node.mac, EtherType.HEARTBEAT, data))
+            case SendHeartbeat() | SendDelivery() | SendPull():
+                self._speak(effect)
+            case CountDeliveries():
+                return kernel.deliveries()
+            case BounceLink():
+                self._around.bounce(self.node.name)
             case SendProbe(to, data):
                 path = Path(self.node.address, PROBE_SOURCE_PORT, to, PROBE_PORT)
                 self._station.send_packet(to, udp(path, data))
             case CountConnections():
                 return ConnectionsCounted(kernel.census())
-            case ReportState() | ReportMembership() | ReportRefusal() | Refuse():
-                pass  # for the operator; the trace has them
             case _:
-                assert_never(effect)
+                pass  # for the operator; the trace has them
         return None
+
+    def _speak(self, message: SendHeartbeat | SendDelivery | SendPull) -> None:
+        """Send one of the agent's own messages, from the address the host shows."""
+        assert self.agent is not None, "agents carry out effects"
+        vmac, source = self.cluster.vmac, self.agent.member.table.masked_mac
+        match message:
+            case SendHeartbeat(data):
+                to = self.cluster.heartbeat_destination
+                self.send(ethernet(to, source, EtherType.HEARTBEAT, data))
+            case SendDelivery(data):
+                self.send(ethernet(vmac, source, EtherType.HEARTBEAT, data))
+            case SendPull(data):
+                self._around.transmit(ethernet(BROADCAST, vmac, EtherType.HEARTBEAT, data))
+            case _:
+                assert_never(message)
 
     def _serve(self, path: Path) -> WebConnection:
         return WebConnection(self._web, path)

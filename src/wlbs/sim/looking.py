@@ -11,7 +11,6 @@ from wlbs.core.protocol.shares import ALL_BUCKETS, owned_by
 from wlbs.core.reason import Reason
 from wlbs.scenario.evidence import Holding
 from wlbs.sim.host import Host
-from wlbs.sim.kernel import flagged_count
 
 
 def holds(host: Host, due: tuple[int, ...]) -> bool:
@@ -29,7 +28,7 @@ def holdings_of(host: Host) -> tuple[Holding, ...]:
     if table is None:
         return ()
     return tuple(
-        Holding(host.node.name, rule, owned_by(each.owners, table.own), flagged_count(each))
+        Holding(host.node.name, rule, owned_by(each.owners, table.own), each.flagged_count)
         for rule, each in enumerate(table.buckets)
     )
 

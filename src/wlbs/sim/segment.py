@@ -8,9 +8,10 @@ what nodes do.
 from collections.abc import Callable
 from functools import partial
 
+from wlbs.core.address import Mac
 from wlbs.scenario.steps import Cut
 from wlbs.scenario.topology import Shape, Topology
-from wlbs.sim.link import Link, Quality, Wire
+from wlbs.sim.link import Link, Wire, Wiring
 from wlbs.sim.prng import Prng
 from wlbs.sim.schedule import NS_PER_S, Schedule
 from wlbs.sim.snooping import Snooping
@@ -21,12 +22,12 @@ class Segment:
     """All that lies between the nodes."""
 
     def __init__(
-        self, schedule: Schedule, seed: int, quality: Quality, topology: Topology, watch: Watch
+        self, schedule: Schedule, wiring: Wiring, topology: Topology, vmac: Mac, watch: Watch
     ) -> None:
         """Be switches with nobody at them."""
         self._schedule = schedule
-        self._seed = seed
-        self._quality = quality
+        self._wiring = wiring
+        self._vmac = vmac
         self._topology = topology
         self._switches = {each: self._new_switch(each, watch) for each in topology.switches}
         self._links: dict[str, Link] = {}
@@ -101,7 +102,7 @@ class Segment:
         shape = self._topology.shape
         return Switch(
             self._schedule,
-            self._topology.vmac,
+            self._vmac,
             watch,
             name,
             learns=shape is not Shape.HUB,
@@ -118,4 +119,4 @@ class Segment:
         self._receivers[node](data)
 
     def _wire(self, name: str, deliver: Callable[[bytes], None]) -> Wire:
-        return Wire(self._schedule, Prng(self._seed, name), self._quality, deliver)
+        return Wire(self._schedule, Prng(self._wiring.seed, name), self._wiring.quality, deliver)

@@ -26,13 +26,13 @@ from wlbs.core.protocol.shares import Shares, target_of
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import Direction, Evidence
 from wlbs.scenario.report import Expectation
+from wlbs.scenario.setup import Setup
 from wlbs.scenario.steps import Cut, Deed, Do, SendFrom, Way
 from wlbs.scenario.topology import Node, Topology
 from wlbs.sim.checker import Checker
 from wlbs.sim.client import Client
-from wlbs.sim.cluster import cluster_of
 from wlbs.sim.host import Host, Surroundings
-from wlbs.sim.link import ORDINARY, Quality
+from wlbs.sim.link import ORDINARY, Quality, Wiring
 from wlbs.sim.looking import counters_of, holdings_of, holds, is_shared_out
 from wlbs.sim.parts import SOUND, Parts
 from wlbs.sim.prng import Prng
@@ -63,6 +63,9 @@ BATCH_NS_MAX: Final = 1000 * NS_PER_S
 
 ARRIVAL_S: Final = 0.001
 """More than a frame is on its way to a switch and on to a node."""
+
+BOUNCE_NS: Final = 100 * NS_PER_MS
+"""How long a bounced link is down: a switch has seen it go, and nobody counts its host as gone."""
 
 REST_S: Final = 0.05
 """After the last step: far longer than a frame is on its way, and no longer than half a period."""
@@ -120,13 +123,13 @@ class SimWorld:
         """What the checker says of the run so far."""
         return self._checker.expectations(self.recorder.origin_ns) if self._checker else ()
 
-    def begin(self, topology: Topology, key: HashKey) -> None:
+    def begin(self, topology: Topology, key: HashKey, setup: Setup) -> None:
         """Build everything, start the agents, and wait until the hosts share all buckets."""
         self.topology = topology
-        self._cluster = cluster_of(topology, key)
+        self._cluster = setup.cluster(topology, key)
         watch = Watch(self._see, self.recorder.learn, self.recorder.forget)
-        quality = self._options.quality
-        self._segment = Segment(self.schedule, self._seed, quality, topology, watch)
+        wiring = Wiring(self._seed, self._options.quality)
+        self._segment = Segment(self.schedule, wiring, topology, self.cluster.vmac, watch)
         sabotage = self._options.sabotage
         for node in topology.hosts:
             parts = sabotage.parts_of(node.name) if sabotage else SOUND
@@ -313,11 +316,17 @@ class SimWorld:
             self._on_event,
             self._on_done,
             self.recorder.keep,
+            self._bounce,
         )
         cluster = replace(self.cluster, key=parts.key(self.cluster.key))
         host = Host(node, cluster, self._seed, around, parts)
         self.segment.deliver(node.name, host.receive)
         return host
+
+    def _bounce(self, host: str) -> None:
+        """Take a host's link down, and up again a while later."""
+        self.schedule.after(0, lambda: self.set_carrier(host, up=False))
+        self.schedule.after(BOUNCE_NS, lambda: self.set_carrier(host, up=True))
 
     def _new_client(self, node: Node) -> Client:
         def meet(address: IpAddress, mac: Mac) -> None:
