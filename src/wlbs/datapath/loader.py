@@ -15,13 +15,13 @@ from typing import Final
 
 from wlbs.core.census import Census
 from wlbs.core.cluster import TcHook, XdpMode
-from wlbs.core.protocol.events import Instant
+from wlbs.core.protocol.events import DeliveriesCounted, Instant
 from wlbs.core.reason import Reason
 from wlbs.core.sighting import Sighting
 from wlbs.core.table import FilterTable
 from wlbs.datapath import attachment, lease, witness
 from wlbs.datapath.census import read_census
-from wlbs.datapath.counters import read_counters, read_delivery_probes
+from wlbs.datapath.counters import read_counter, read_counters, read_delivery_probes
 from wlbs.datapath.layout import TABLE_COUNT, TABLE_SIZE, Installed, encode
 from wlbs.datapath.lease import Marks
 from wlbs.datapath.sightings import Lookout
@@ -167,9 +167,12 @@ class Datapath:
         """Return how many frames every reason has had."""
         return read_counters(self._descriptors["counters"])
 
-    def delivery_probes(self) -> tuple[int, ...]:
-        """Return how many delivery probes each host's index has been seen to send."""
-        return read_delivery_probes(self._descriptors["delivery_probes"])
+    def deliveries(self, host_count: int) -> DeliveriesCounted:
+        """Return what was counted of the delivery probes of so many hosts, and from the VMAC."""
+        return DeliveriesCounted(
+            read_delivery_probes(self._descriptors["delivery_probes"], host_count),
+            read_counter(self._descriptors["counters"], Reason.SOURCE_VMAC),
+        )
 
     def sightings(self) -> tuple[Sighting, ...]:
         """Return what was seen of frames from the VMAC; the very same tuple if that is nothing new.

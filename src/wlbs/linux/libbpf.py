@@ -23,6 +23,8 @@ LOG_LINES_SHOWN: Final = 6
 
 _TRACE_ITER: Final = 28
 """``enum bpf_attach_type``."""
+_LIVE_FRAMES: Final = 1 << 1
+"""``BPF_F_TEST_XDP_LIVE_FRAMES``, since Linux 5.18 (commit b530e9e1063e)."""
 _READ_SIZE: Final = 1 << 16
 
 NO_MAPS: Final[Mapping[str, int]] = {}
@@ -70,6 +72,19 @@ class _RunOptions(ctypes.Structure):
         ("flags", _U32),
         ("cpu", _U32),
         ("batch_size", _U32),
+    )
+
+
+class _XdpContext(ctypes.Structure):
+    """``struct xdp_md``; ``data`` and ``data_end`` are offsets here."""
+
+    _fields_ = (
+        ("data", _U32),
+        ("data_end", _U32),
+        ("data_meta", _U32),
+        ("ingress_ifindex", _U32),
+        ("rx_queue_index", _U32),
+        ("egress_ifindex", _U32),
     )
 
 
@@ -331,6 +346,24 @@ class FrameRunner:
             self._out.raw[: options.data_size_out],
             int(options.duration_ns),
         )
+
+
+def let_arrive(program_fd: int, frame: bytes, ifindex: int) -> None:
+    """Have a frame arrive at an interface that runs native XDP, as this XDP program decides it.
+
+    The interface is one of the caller's namespace. What the program passes goes up its stack.
+    """
+    context = _XdpContext(data_end=len(frame), ingress_ifindex=ifindex)
+    options = _RunOptions(
+        size=ctypes.sizeof(_RunOptions),
+        data_in=ctypes.cast(ctypes.c_char_p(frame), _POINTER),
+        data_size_in=len(frame),
+        ctx_in=ctypes.cast(ctypes.byref(context), _POINTER),
+        ctx_size_in=ctypes.sizeof(context),
+        repeat=1,
+        flags=_LIVE_FRAMES,
+    )
+    call("cannot inject a frame", "bpf_prog_test_run_opts", program_fd, ctypes.byref(options))
 
 
 def create_link(program_fd: int, ifindex: int, attach_type: int, flags: int = 0) -> int:

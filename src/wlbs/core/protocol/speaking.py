@@ -13,7 +13,7 @@ from wlbs.core.protocol.effects import SendHeartbeat, State
 from wlbs.core.protocol.events import Instant
 from wlbs.core.protocol.lease import Lease
 from wlbs.core.protocol.peers import Peers
-from wlbs.core.protocol.wire import Heartbeat, encode
+from wlbs.core.protocol.wire import Delivery, Heartbeat, Relaying, encode
 from wlbs.core.rules import HostIndex
 
 SPACING_DIVISOR: Final = 100
@@ -40,6 +40,17 @@ class Incarnation:
     own_mac: Mac
     boot_nonce: int
     is_fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a member has to say, beside whom it hears."""
+
+    state: State
+    target: int
+    foreign: tuple[int, ...]
+    delivery: Delivery
+    relaying: Relaying
 
 
 class Speaker:
@@ -83,10 +94,9 @@ class Speaker:
         due_at = self.next_at(state)
         return due_at is not None and now >= due_at
 
-    def speak(
-        self, state: State, target: int, foreign: tuple[int, ...], peers: Peers, now: Instant
-    ) -> tuple[SendHeartbeat, ...]:
+    def speak(self, said: Said, peers: Peers, now: Instant) -> tuple[SendHeartbeat, ...]:
         """Return the heartbeat that is due now."""
+        state = said.state
         self._is_urgent = False
         if state is State.STOPPED:
             self._farewell_count -= 1
@@ -98,8 +108,10 @@ class Speaker:
             boot_nonce=self._boot_nonce,
             sequence=self.sequence,
             configuration=peers.configuration,
-            target=target,
+            target=said.target,
             echoes=peers.echoed(now),
-            foreign=foreign,
+            foreign=said.foreign,
+            delivery=said.delivery,
+            relaying=said.relaying,
         )
         return (SendHeartbeat(encode(heartbeat, self._cluster)),)
