@@ -15,7 +15,7 @@ from typing import Final
 from wlbs.config.load import HostSettings
 from wlbs.core.cluster import Cluster, Host
 from wlbs.core.table import FilterTable
-from wlbs.datapath import attachment
+from wlbs.datapath import attachment, witness
 from wlbs.datapath.loader import OBJECT, Datapath
 from wlbs.linux import link, sysctl
 from wlbs.linux.change import (
@@ -26,7 +26,7 @@ from wlbs.linux.change import (
     SysctlSet,
     UndoRecord,
 )
-from wlbs.linux.error import LinuxError
+from wlbs.linux.error import LinuxError, NotSupportedError
 from wlbs.linux.instance import Instance
 
 LOOPBACK: Final = "lo"
@@ -57,7 +57,8 @@ class Plan:
     @property
     def pinned(self) -> DatapathPinned:
         """What is written down of the data path this version would load."""
-        programs = hashlib.blake2b(OBJECT.read_bytes(), digest_size=16).hexdigest()
+        objects = (path.read_bytes() for path in (OBJECT, witness.OBJECT))
+        programs = hashlib.blake2b(b"".join(objects), digest_size=16).hexdigest()
         return DatapathPinned(str(self.instance.pins), self.link.name, self.link.index, programs)
 
 
@@ -99,6 +100,18 @@ def make(plan: Plan, datapath: Datapath, table: FilterTable, record: UndoRecord)
     if not plan.link.is_promiscuous:
         record.add(PromiscuitySet(plan.link.name))
         link.set_promiscuous(plan.link.name, on=True)
+
+
+def watch(plan: Plan, datapath: Datapath) -> str:
+    """Have it seen who sends past the guard; what keeps this kernel from it, empty if nothing.
+
+    Its pins are among the data path's, so that they go with them.
+    """
+    try:
+        datapath.attach_witness(plan.link.index)
+    except NotSupportedError as error:
+        return str(error)
+    return ""
 
 
 def undo_datapath(change: DatapathPinned, is_there: bool) -> None:  # noqa: FBT001 - a callback
