@@ -71,6 +71,8 @@ class Site:
     name: str
     folder: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    source: Path = SOURCE
+    """Where the package is that is run."""
 
     @property
     def configuration(self) -> Path:
@@ -100,7 +102,7 @@ class Site:
             capture_output=True,
             text=True,
             timeout=DEADLINE_S,
-            env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            env={**os.environ, "PYTHONPATH": str(self.source)},
         )
 
     def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -115,7 +117,7 @@ class Site:
                 self.inside(*command, "--instance", self.name, *words),
                 stdout=out,
                 stderr=err,
-                env={**os.environ, "PYTHONPATH": str(SOURCE)},
+                env={**os.environ, "PYTHONPATH": str(self.source)},
                 text=True,
             )
         self.started.append(process)

@@ -16,7 +16,7 @@ from wlbs.config.load import HostSettings
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.cluster import Cluster, Host, Mode
 from wlbs.core.table import FilterTable
-from wlbs.datapath import attachment
+from wlbs.datapath import attachment, witness
 from wlbs.datapath.loader import OBJECT, Datapath
 from wlbs.linux import autoconf, link, station, sysctl
 from wlbs.linux.change import (
@@ -30,7 +30,7 @@ from wlbs.linux.change import (
     SysctlSet,
     UndoRecord,
 )
-from wlbs.linux.error import LinuxError
+from wlbs.linux.error import LinuxError, NotSupportedError
 from wlbs.linux.instance import Instance
 
 LOOPBACK: Final = "lo"
@@ -68,7 +68,8 @@ class Plan:
     @property
     def pinned(self) -> DatapathPinned:
         """What is written down of the data path this version would load."""
-        programs = hashlib.blake2b(OBJECT.read_bytes(), digest_size=16).hexdigest()
+        objects = (path.read_bytes() for path in (OBJECT, witness.OBJECT))
+        programs = hashlib.blake2b(b"".join(objects), digest_size=16).hexdigest()
         return DatapathPinned(str(self.instance.pins), self.link.name, self.link.index, programs)
 
     @property
@@ -152,6 +153,18 @@ def make(plan: Plan, datapath: Datapath, table: FilterTable, record: UndoRecord)
     for vip in plan.cluster.vips:
         record.add(AddressAdded(LOOPBACK, str(vip)))
         link.add_host_address(LOOPBACK, vip)
+
+
+def watch(plan: Plan, datapath: Datapath) -> str:
+    """Have it seen who sends past the guard; what keeps this kernel from it, empty if nothing.
+
+    Its pins are among the data path's, so that they go with them.
+    """
+    try:
+        datapath.attach_witness(plan.link.index)
+    except NotSupportedError as error:
+        return str(error)
+    return ""
 
 
 def undo_datapath(change: DatapathPinned, is_there: bool) -> None:  # noqa: FBT001 - a callback

@@ -145,6 +145,9 @@ def _serve(plan: changes.Plan, order: Order, say: Say, log: TextIO, *, is_taken_
         beginning = Beginning(plan.cluster, plan.host.index, incarnation, now())
         member = beginning.member()
         changes.make(plan, datapath, member.table, record)
+        cannot = changes.watch(plan, datapath)
+        if cannot:
+            say(f"warning: {cannot}")
         if not scheduling.run_before_others():
             say("warning: no real-time scheduling; on a busy machine peers may miss this host")
         books = Books(Log(log), Journal(instance.journal, beginning))
