@@ -30,7 +30,26 @@ class Holds(StrEnum):
     NO_HOST_RESET = "no host resets a connection"
     KEPT_ONCE = "no frame is kept by two hosts"
     COUNTED_ONCE = "the kernels together count no more frames kept than were sent"
+    OWN_ARP_TRUE = "every host's own ARP names the address that all it sends shows"
+    SENT_ONCE = "no node sends a packet that another has sent"
     NEIGHBOURS_TRUE = "no client ever holds a station's MAC for the virtual IP"
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """Every visitor of the batch was answered by each other host."""
+
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bystanders:
+    """Of the frames sent to the cluster no more than this part comes to ports without a host.
+
+    Judged at strangers, who send nothing; ``bystander_share``, the worst, is a figure of the run.
+    """
+
+    share_max: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +181,8 @@ class FinishedLate:
 Expects = (
     Holds
     | FairShare
+    | Visited
+    | Bystanders
     | TakenOver
     | Unbroken
     | NoneBroken

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, assert_never
 
 from wlbs.scenario.expectations import (
+    Bystanders,
     Expects,
     FairShare,
     FinishedLate,
@@ -26,8 +27,9 @@ from wlbs.scenario.expectations import (
     TableExact,
     TakenOver,
     Unbroken,
+    Visited,
 )
-from wlbs.scenario.judging import clients, kernel, ownership, racing, wire
+from wlbs.scenario.judging import clients, kernel, ownership, racing, reaching, wire
 from wlbs.scenario.judging.observed import Observed
 from wlbs.scenario.report import Expectation
 
@@ -46,6 +48,8 @@ _HOLDS: Final[dict[Holds, Callable[[Observed, str], Expectation]]] = {
     Holds.NO_HOST_RESET: racing.no_host_reset,
     Holds.KEPT_ONCE: racing.kept_once,
     Holds.COUNTED_ONCE: racing.counted_once,
+    Holds.OWN_ARP_TRUE: reaching.own_arp_true,
+    Holds.SENT_ONCE: reaching.sent_once,
     Holds.NEIGHBOURS_TRUE: wire.neighbours_true,
 }
 
@@ -83,6 +87,10 @@ def _judge(  # noqa: C901, PLR0911, PLR0912 - one line for each kind of expectat
             return _HOLDS[expects](observed, expects.value)
         case FairShare():
             return clients.fair_share(observed, expects)
+        case Visited():
+            return reaching.visited(observed, expects)
+        case Bystanders():
+            return reaching.bystanders(observed, expects)
         case TakenOver():
             return clients.taken_over(observed, expects)
         case Unbroken():
@@ -123,6 +131,8 @@ def _figures(observed: Observed, expects: Expects) -> dict[str, float]:
                 found[name] = round(counts[host.name] / total, 4)
         case TakenOver():
             found["gap_ms"] = clients.gap_ms(observed, expects)
+        case Bystanders():
+            found["bystander_share"] = reaching.bystander_share(observed)
         case LeaseMargin():
             found["lease_margin_ms"] = ownership.lease_margin_ms(observed, expects)
         case Follows(figure=figure) if figure:

@@ -16,6 +16,7 @@ from wlbs.scenario.scripts.failing import (
     stall_swap,
 )
 from wlbs.scenario.scripts.leaving import leave_join, rolling
+from wlbs.scenario.scripts.modes import hub_unmasked, igmp, multicast, unicast
 from wlbs.scenario.scripts.racing import handover_races
 from wlbs.scenario.scripts.serving import serve
 from wlbs.scenario.scripts.showing import show
@@ -37,6 +38,10 @@ _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     one_way,
     partition,
     handover_races,
+    unicast,
+    hub_unmasked,
+    multicast,
+    igmp,
 )
 
 SCENARIOS: Final[dict[str, Scenario]] = {
