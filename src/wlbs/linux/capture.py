@@ -127,10 +127,13 @@ class CaptureSocket:
 def open_packet_socket(interface: str, ethertype: int) -> socket.socket:
     """Return a raw socket bound to an interface; with ethertype 0 it receives nothing."""
     kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+    opened = None
     try:
         opened = socket.socket(socket.AF_PACKET, kind, 0)
         opened.bind((interface, ethertype))
     except OSError as error:
+        if opened is not None:
+            opened.close()
         what = f"cannot open a raw socket on {interface}: {error.strerror}"
         raise LinuxError(what, "run as root, or with CAP_NET_RAW") from error
     return opened

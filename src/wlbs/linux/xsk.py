@@ -13,6 +13,7 @@ import mmap
 import os
 import socket
 import struct
+import time
 from typing import Final
 
 from wlbs.linux.error import LinuxError
@@ -22,6 +23,9 @@ CHUNK_SIZE: Final = 2048
 """The least the kernel allows (XDP_UMEM_MIN_CHUNK_SIZE); more than a frame of ours."""
 CHUNK_COUNT: Final = 16
 """Frames under way at once; a power of two, because it is the rings' size too."""
+RELEASE_S_MAX: Final = 0.5
+"""A queue is free again some milliseconds after its socket was closed: the kernel waits until no
+processor uses it any more (xp_put_pool of net/xdp/xsk_buff_pool.c)."""
 
 _AF_XDP: Final = 44
 _SOL_XDP: Final = 283
@@ -158,9 +162,12 @@ def _bind(descriptor: int, index: int) -> None:
     """Bind by libc: Python's sockets know no address of this family."""
     libc = ctypes.CDLL(None, use_errno=True)
     address = _SOCKET_ADDRESS.pack(_AF_XDP, _COPY, index, 0, 0)
-    if libc.bind(descriptor, address, len(address)) != 0:
+    deadline = time.monotonic() + RELEASE_S_MAX
+    while libc.bind(descriptor, address, len(address)) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        if number != errno.EBUSY or time.monotonic() > deadline:
+            raise OSError(number, os.strerror(number))
+        time.sleep(RELEASE_S_MAX / 50)
 
 
 def _refused(interface: str, number: int | None) -> LinuxError:

@@ -7,6 +7,7 @@ Knows words, lines and exit statuses. What is captured, where and how, is known 
 import asyncio
 import json
 import os
+import socket
 import sys
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass
@@ -59,8 +60,14 @@ class Words:
     as_json: bool
 
 
+def _interfaces(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """Complete the name of an interface that is here."""
+    del context, parameter
+    return [name for _, name in socket.if_nameindex() if name.startswith(begun)]
+
+
 @click.command()
-@click.argument("interface", required=False)
+@click.argument("interface", required=False, shell_complete=_interfaces)
 @click.option(
     "--instance", default=DEFAULT_NAME, show_default=True, help="Whose filter to be below of."
 )
