@@ -89,6 +89,14 @@ def test_where_nothing_can_leak_nobody_is_asked(site: Site) -> None:
         assert (done.returncode, "Q258609" in done.stderr) == (0, False)
 
 
+def test_with_the_vmac_on_no_device_below_is_harmless(site: Site, wire: socket.socket) -> None:
+    """As in stealth: what takes its source from the device takes the station MAC."""
+    subprocess.run(["ip", "link", "set", "near", "address", str(MASKED)], check=True, timeout=10)
+    done = site.run("near", "--bind", "below", "--announce", "--seconds", "0.1")
+    assert (done.returncode, "Q258609" in done.stderr) == (0, False)
+    assert heard(wire)[0] == MASKED
+
+
 def test_identify_lists_who_captures_masked_or_not(site: Site) -> None:
     site.monitor("near", "--announce")
     site.monitor("far")
