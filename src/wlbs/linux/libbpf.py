@@ -141,6 +141,10 @@ _SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "bpf_link_detach": (_INT, (_INT,)),
     "bpf_link_update": (_INT, (_INT, _INT, _POINTER)),
     "bpf_iter_create": (_INT, (_INT,)),
+    "ring_buffer__new": (_POINTER, (_INT, _POINTER, _POINTER, _POINTER)),
+    "ring_buffer__epoll_fd": (_INT, (_POINTER,)),
+    "ring_buffer__consume": (_INT, (_POINTER,)),
+    "ring_buffer__free": (None, (_POINTER,)),
     "bpf_xdp_query_id": (_INT, (_INT, _INT, _POINTER)),
     "bpf_tc_hook_create": (_INT, (_POINTER,)),
     "bpf_tc_hook_destroy": (_INT, (_POINTER,)),
@@ -182,8 +186,8 @@ def refused(what: str, number: int) -> LinuxError:
 
 
 def call(what: str, name: str, *arguments: object, tolerated: tuple[int, ...] = ()) -> int:
-    """Call a function of libbpf that returns a negative errno when it fails."""
-    result = int(getattr(_library(), name)(*arguments))
+    """Call a function of libbpf that returns a negative errno, or no pointer, when it fails."""
+    result = int(getattr(_library(), name)(*arguments) or 0)
     if result < 0 and -result not in tolerated:
         raise refused(what, -result)
     return result
@@ -412,15 +416,19 @@ def xdp_program(ifindex: int) -> int | None:
 def program_name(program_id: int) -> str:
     """Return the name of a loaded program, for people."""
     descriptor = call("cannot open a program", "bpf_prog_get_fd_by_id", program_id)
-    info, size = _ProgramInfo(), _U32(ctypes.sizeof(_ProgramInfo))
     try:
-        call(
-            "cannot ask for a program",
-            "bpf_obj_get_info_by_fd",
-            descriptor,
-            ctypes.byref(info),
-            ctypes.byref(size),
-        )
+        return str(_describe(descriptor).name.decode())
     finally:
         os.close(descriptor)
-    return str(info.name.decode())
+
+
+def program_id(program_fd: int) -> int:
+    """Return the number by which the kernel names a program to everybody."""
+    return int(_describe(program_fd).id)
+
+
+def _describe(program_fd: int) -> _ProgramInfo:
+    info, size = _ProgramInfo(), _U32(ctypes.sizeof(_ProgramInfo))
+    out = (ctypes.byref(info), ctypes.byref(size))
+    call("cannot ask for a program", "bpf_obj_get_info_by_fd", program_fd, *out)
+    return info
