@@ -13,6 +13,7 @@ import pytest
 from wlbs.core.sighting import Bypass, Bypasser, Sender
 from wlbs.linux import namespace
 from wlbs.linux.bypass import DESCRIPTORS_PER_PAUSE, find_bypassers
+from wlbs.linux.xsk import XdpOutlet
 
 AF_XDP = 44
 DEADLINE_S = 10.0
@@ -77,6 +78,17 @@ def test_a_packet_socket_that_bypasses_is_found(interface: str) -> None:
 def test_a_socket_of_xdp_is_found() -> None:
     with holder(AF_XDP) as sender:
         assert bypassers() == [Bypasser(sender, Bypass.XDP)]
+
+
+@pytest.mark.usefixtures("host")
+def test_a_sender_by_xdp_is_found_once() -> None:
+    """It has a descriptor for each of its rings besides."""
+    outlet = XdpOutlet("near")
+    try:
+        (only,) = bypassers()
+        assert only.bypass is Bypass.XDP
+    finally:
+        outlet.close()
 
 
 @pytest.mark.usefixtures("host")
