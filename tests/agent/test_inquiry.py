@@ -34,6 +34,7 @@ def test_others_have_their_turn_while_it_looks(loopback: int) -> None:
     pauses_min = 4
     turns = 0
     told: list[tuple[Bypasser, ...]] = []
+    failed: list[object] = []
 
     async def look() -> None:
         nonlocal turns
@@ -44,6 +45,7 @@ def test_others_have_their_turn_while_it_looks(loopback: int) -> None:
             if len(told) == 2:
                 again.set()
 
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: failed.append(what))
         inquiry = Inquiry(loopback, tell)
         inquiry.begin()
         inquiry.begin()
@@ -62,6 +64,7 @@ def test_others_have_their_turn_while_it_looks(loopback: int) -> None:
         own = undo.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
         own.setsockopt(263, 20, 1)  # SOL_PACKET, PACKET_QDISC_BYPASS
         asyncio.run(look())
+    assert not failed
     assert turns >= pauses_min
     for found in told:
         (only,) = found
