@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wlbs.core.cluster import Cluster, Healing, Mode
+from wlbs.core.frame import EtherType
 from wlbs.core.probe import encode_delivery, encode_pull
 from wlbs.core.protocol.delivering import Deliveries
 from wlbs.core.protocol.diagnosing import Diagnosis, Finding, choose_receiver, diagnose
@@ -23,6 +24,7 @@ from wlbs.core.protocol.effects import (
     HealingStep,
     ReportCapture,
     ReportHealing,
+    ReportSighting,
     SendDelivery,
     SendPull,
 )
@@ -31,6 +33,7 @@ from wlbs.core.protocol.peers import Peer
 from wlbs.core.protocol.relaying import Relays
 from wlbs.core.protocol.wire import Delivery, Heartbeat
 from wlbs.core.rules import HostIndex
+from wlbs.core.sighting import FrameKind, Sender, Sighting, Where, describe
 
 REFRESH_NS: Final = 1_000_000_000
 """How often a host pulls where switches do not flood: far below any ageing time (802.1D: 10 s)."""
@@ -41,6 +44,13 @@ STEADY_ROUNDS: Final = 3
 BOUNCE_AFTER_NS: Final = 1_000_000_000
 """How long a capture must have lasted, and how long nothing must have been sent from the VMAC,
 before a link is taken down for it: otherwise the next frame captures it again."""
+
+EXPLAINS_NS: Final = 10_000_000_000
+"""How long ago a frame from the VMAC may have been sent that explains a capture found now: one that
+captured the VMAC is seen within a second, and a program that sends again is seen again."""
+
+SIGHTINGS_TOLD_MAX: Final = 64
+"""Kinds and senders that are told, each once: a forger may choose them at will."""
 
 _HEALTHY: Final = Diagnosis(Finding.HEALTHY)
 
@@ -72,8 +82,11 @@ class Capture:
         self.told_at = now
         self._cluster = cluster
         self._own = own
-        self._leaked_count: int | None = None
-        self._leaked_at: Instant | None = None
+        self._has_witness = False
+        self._seen: dict[tuple[Where, FrameKind, Sender | None], Sighting] = {}
+        self._untold: list[Sighting] = []
+        self._leak: Sighting | None = None
+        """The latest frame from the VMAC that a program of this host sent past the guard."""
         self._is_sighted_anew = False
         self._found: tuple[Told, Instant] = (self.told, now)
         self._pulled_at: Instant | None = None
@@ -88,7 +101,7 @@ class Capture:
 
     def said(self, now: Instant) -> Delivery:
         """Return what the heartbeat says of delivery."""
-        has_leaked = self._leaked_at is not None and now - self._leaked_at < BOUNCE_AFTER_NS
+        has_leaked = self._leak is not None and now - self._leak.last < BOUNCE_AFTER_NS
         sent, row = self.deliveries.sent_count, self.deliveries.row
         return Delivery(sent, row, self.deliveries.is_sighted(now), has_leaked)
 
@@ -117,14 +130,28 @@ class Capture:
 
     def count(self, counted: DeliveriesCounted, now: Instant) -> bool:
         """Take note of what the data path counted; whether there is something to tell the peers."""
-        is_sighted = self.deliveries.sight(counted.sighted, now)
-        has_leaked = self._leaked_count is not None and counted.leaked > self._leaked_count
-        self._leaked_count = counted.leaked
-        if has_leaked:
-            self._leaked_at = now
-            self.deliveries.warn(now)
-        self._is_sighted_anew = self._is_sighted_anew or is_sighted
-        return self.deliveries.count(counted.arrived, now) or is_sighted or has_leaked
+        self._has_witness = counted.has_witness
+        news = [each for each in counted.sightings if self._note(each, now)]
+        return self.deliveries.count(counted.arrived, now) or bool(news)
+
+    def _note(self, sighting: Sighting, now: Instant) -> bool:
+        """Take note of a frame from the VMAC; whether peers should hear of it."""
+        if sighting.kind.ethertype == EtherType.HEARTBEAT:
+            return False  # a pull of ours
+        what = (sighting.where, sighting.kind, sighting.sender)
+        if what not in self._seen and len(self._seen) < SIGHTINGS_TOLD_MAX:
+            self._untold.append(sighting)
+        self._seen[what] = sighting
+        if sighting.where is Where.DEPARTED:
+            return False  # the guard has masked it
+        if sighting.where is Where.ARRIVED:
+            is_news = self.deliveries.sight(sighting.last)
+            self._is_sighted_anew = self._is_sighted_anew or is_news
+            return is_news
+        if self._leak is None or sighting.last > self._leak.last:
+            self._leak = sighting
+        self.deliveries.warn(now)
+        return True
 
     def settle(self, circle: Circle, now: Instant) -> tuple[Effect, ...]:
         """Bring everything into line with what the rows say now."""
@@ -135,6 +162,8 @@ class Capture:
         wanted = choose_receiver(self.diagnosis, before) if self.heals and circle.serves else None
         self.relays.settle(wanted, circle.counted, circle.sequence, now)
         effects = [*self._pull(circle, now), *self._bounce(now), *self._tell(now)]
+        effects += [ReportSighting(each, describe(each, now)) for each in self._untold]
+        self._untold.clear()
         self._is_round = self._is_sighted_anew = False
         return tuple(effects)
 
@@ -194,7 +223,8 @@ class Capture:
             return ()
         if self._received_since is None:
             self._received_since = now
-        quiet_since = max(self._received_since, self._leaked_at or self._received_since)
+        leaked_at = self._received_since if self._leak is None else self._leak.last
+        quiet_since = max(self._received_since, leaked_at)
         is_meant = self._pulled_at is not None or self._bounced
         if Healing.BOUNCE not in self._cluster.healing or is_meant:
             return ()
@@ -214,19 +244,31 @@ class Capture:
         if found == self.told or now - self._found[1] < steady_ns:
             return ()
         before, self.told, self.told_at = self.told, found, now
-        effects: list[Effect] = [ReportCapture(*found, self._because())]
+        effects: list[Effect] = [ReportCapture(*found, self._because(now))]
         if found[2] == self._own != before[2]:
             effects.append(ReportHealing(HealingStep.RELAY, "this host gets every frame"))
         elif before[2] is not None and found[2] is None:
             effects.append(ReportHealing(HealingStep.END, "frames are flooded again"))
         return tuple(effects)
 
-    def _because(self) -> str:
-        """Say what was seen of whoever sent from the VMAC."""
+    def _because(self, now: Instant) -> str:
+        """Say what the probes say, and who sent from the VMAC as far as this host can tell."""
         row = self.deliveries.row
-        counts = f"probes of {row.arriving.bit_count()} hosts arrive, {row.silent.bit_count()} not"
-        if self._leaked_at is not None:
-            return f"{counts}; a program of this host sent from the cluster's MAC"
+        arriving, silent = row.arriving.bit_count(), row.silent.bit_count()
+        return f"probes of {arriving} other hosts arrive here, of {silent} not; {self._who(now)}"
+
+    def _who(self, now: Instant) -> str:
+        if self._leak is not None and now - self._leak.last < EXPLAINS_NS:
+            return describe(self._leak, now)
         if self.diagnosis.captor == self._own and self._pulled_at is None:
-            return f"{counts}; no program of this host was seen to send from the cluster's MAC"
-        return counts
+            if not self._has_witness:
+                return "this host cannot tell who sends past its guard"
+            return (
+                "no program of this host sent from the cluster's MAC past the guard: "
+                "it came from below this host, from its hypervisor or the firmware of its card"
+            )
+        received = [each for each in self._seen.values() if each.where is Where.ARRIVED]
+        latest = max(received, key=lambda each: each.last, default=None)
+        if latest is not None and now - latest.last < EXPLAINS_NS:
+            return describe(latest, now)
+        return "no frame from the cluster's MAC was received here"

@@ -99,7 +99,6 @@ class Deliveries:
         self._next_at = now
         self._sighted_at: Instant | None = None
         self._warned_at: Instant | None = None
-        self._sighted_count: int | None = None
 
     @property
     def next_at(self) -> Instant:
@@ -123,13 +122,12 @@ class Deliveries:
         """Take note that a peer has seen, or sent, a frame from the VMAC."""
         self._warned_at = now
 
-    def sight(self, count: int, now: Instant) -> bool:
-        """Take note of how many frames from the VMAC were seen in all; whether one is new."""
-        is_new = self._sighted_count is not None and count > self._sighted_count
-        self._sighted_count = count
-        if is_new:
-            self._sighted_at = now
-        return is_new
+    def sight(self, at: Instant) -> bool:
+        """Take note of when a frame from the VMAC was received; whether that is news."""
+        is_news = self._sighted_at is None or at > self._sighted_at
+        if is_news:
+            self._sighted_at = at
+        return is_news
 
     def forget(self, index: HostIndex) -> None:
         """Begin anew with a peer: it was born again, and counts from the start."""
