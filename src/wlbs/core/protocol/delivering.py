@@ -93,7 +93,6 @@ class Deliveries:
         self.round_ns = max(timing.period_ns // ROUNDS_PER_PERIOD, ROUND_NS_MIN)
         self.sent_count = 0
         self.row = NO_ROW
-        self.has_ever_flooded = False
         self._rounds_per_period = max(timing.period_ns // self.round_ns, 1)
         self._senders = {index: Sender() for index in peers}
         self._next_at = now
@@ -169,7 +168,7 @@ class Deliveries:
         has_come = arrived != sender.arrived
         if has_come:
             sender.arrived, sender.arrived_at = arrived, now
-            sender.has_arrived = self.has_ever_flooded = True
+            sender.has_arrived = True
             if sender.is_silent:
                 # What a capture has swallowed is no loss.
                 sender.is_silent = False
