@@ -133,6 +133,8 @@ class Host:
             nonce = FIRST_NONCE + now + self._agents.between(0, 999)
             self.kernel = Kernel(self._around.schedule, self._stack, nonce, self._parts)
             self.nonces.append(nonce)
+            if self.cluster.group is not None:
+                self.groups.join(self.cluster.group)
         incarnation = Incarnation(self.node.mac, self.kernel.boot_nonce, is_fresh)
         member = Member(self.cluster, self.own, incarnation, now)
         hands = Hands(
@@ -164,6 +166,8 @@ class Host:
     def undo(self) -> None:
         """End the agent and take its data path away."""
         self.kill()
+        if self.cluster.group is not None:
+            self.groups.leave(self.cluster.group)
         self.kernel = None
 
     def tell(self, event: StartRequested | StopRequested | DrainstopRequested) -> None:
