@@ -35,7 +35,7 @@ STATION = Mac.parse("52:00:00:00:00:11")
 def loopback_sockets() -> Iterator[Sockets]:
     """Yield a member's sockets on this machine's loopback, where nobody answers."""
     sockets = Sockets(
-        PacketSocket("lo", EtherType.HEARTBEAT, STATION),
+        PacketSocket("lo", EtherType.HEARTBEAT),
         DatagramSocket(IpAddress.parse("127.0.0.1")),
         Carrier("lo"),
     )

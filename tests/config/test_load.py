@@ -14,7 +14,7 @@ from wlbs.config.example import example
 from wlbs.config.load import HostSettings, load
 from wlbs.core.address import IpAddress
 from wlbs.core.buckets import HashKey
-from wlbs.core.cluster import TIMINGS, Cluster, Host, Mode, TcHook, XdpMode
+from wlbs.core.cluster import TIMINGS, Cluster, Healing, Host, Mode, TcHook, XdpMode
 from wlbs.core.rules import Affinity, FilteringMode, HostIndex, PortRule, Protocol
 
 Write = Callable[[str], Path]
@@ -73,6 +73,34 @@ def test_the_clusters_choices_hold_for_hosts_that_make_none(write: Write, good: 
     chosen = good.replace('interface = "eth0"', 'interface = "eth0"\nxdp = "generic"\ntc = "tcx"')
     configuration = load(write(chosen))
     assert configuration.settings[HostIndex(0)] == HostSettings("eth0", XdpMode.GENERIC, TcHook.TCX)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_mode_is_chosen_by_its_name(write: Write, good: str, mode: Mode) -> None:
+    chosen = good.replace('name = "web"', f'name = "web"\nmode = "{mode}"')
+    assert load(write(chosen)).cluster.mode is mode
+
+
+def test_a_unicast_cluster_may_leave_its_source_unmasked(write: Write, good: str) -> None:
+    """Behind one hub there is no switch to learn anything (KB Q193602)."""
+    assert load(write(good)).cluster.masks_source
+    words = 'name = "web"\nmode = "unicast"\nmask_source = false'
+    assert not load(write(good.replace('name = "web"', words))).cluster.masks_source
+
+
+@pytest.mark.parametrize(
+    ("words", "healing"),
+    [
+        ("", {Healing.RELAY}),
+        ("healing = []", set()),
+        ('healing = ["relay", "bounce"]', {Healing.RELAY, Healing.BOUNCE}),
+    ],
+)
+def test_healing_is_as_much_as_is_allowed(
+    write: Write, good: str, words: str, healing: set[Healing]
+) -> None:
+    chosen = good.replace('name = "web"', f'name = "web"\n{words}')
+    assert load(write(chosen)).cluster.healing == healing
 
 
 @pytest.mark.parametrize("name", TIMINGS)

@@ -33,6 +33,23 @@ ONE_KEY = [
     Fault('name = "web"', 'nam = "web"', "cluster, nam", "no key", "write name"),
     Fault('name = "web"', "zzz = 1", "cluster, zzz", "no key", "the keys here are name, mode"),
     Fault('name = "web"', 'name = "w"\nmode = "x"', "cluster, mode", "choices", "stealth"),
+    Fault('name = "web"', 'name = "w"\nmode = "stelth"', "cluster, mode", "choices", '"stealth"'),
+    Fault('name = "web"', 'name = "w"\nmask_source = 0', "cluster, mask_source", "bool", "false"),
+    Fault(
+        'name = "web"',
+        'name = "w"\nmask_source = false',
+        "cluster, mask_source",
+        "in mode stealth no host sends from the cluster's MAC",
+        'mode = "unicast"',
+    ),
+    Fault('name = "web"', 'name = "w"\nhealing = 1', "cluster, healing", "right kind", "bounce"),
+    Fault(
+        'name = "web"',
+        'name = "w"\nhealing = ["bonce"]',
+        "cluster, healing 1",
+        '"bonce" is none of the choices',
+        'write "bounce"',
+    ),
     Fault(".0.100", ".0.300", "cluster, primary_ip", "not an IP address", "bare address"),
     Fault(".0.100", ".0.100/24", "cluster, primary_ip", "not an IP address", "no prefix"),
     Fault(

@@ -23,6 +23,7 @@ TYPES: Final[Mapping[str, type]] = {
     "array": list,
     "string": str,
     "integer": int,
+    "boolean": bool,
     "null": type(None),
 }
 
@@ -81,7 +82,8 @@ def text_keyword_holds(
         assert isinstance(definitions, dict)
         return fits(definitions[wanted.removeprefix("#/$defs/")], value, root)
     if keyword == "type":
-        return isinstance(value, TYPES[wanted]) and not isinstance(value, bool)
+        is_boolean = isinstance(value, bool)
+        return isinstance(value, TYPES[wanted]) and is_boolean == (wanted == "boolean")
     return not isinstance(value, str) or re.search(wanted, value) is not None
 
 

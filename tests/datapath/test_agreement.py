@@ -280,7 +280,7 @@ def test_programs_and_reference_agree(twins: Twins, pins: Path) -> None:
     }
     assert not seldom, f"too few cases: {seldom}"
     assert twins.datapath.counters() == {reason: twins.seen[reason] for reason in Reason}
-    assert twins.datapath.delivery_probes() == tuple(senders[host] for host in range(64))
+    assert twins.datapath.deliveries(64).arrived == tuple(senders[host] for host in range(64))
 
 
 def test_without_a_table_everything_passes(twins: Twins) -> None:

@@ -126,6 +126,24 @@ def test_the_table_is_laid_out_the_same_at_both_ends(types: TypeInformation) -> 
                 "data": tap.TAPPED.size,
             },
         ),
+        (
+            "sighting_key",
+            layout.SIGHTING_KEY.size,
+            {"sender": 0, "destination": 8, "llc": 16, "ethertype": 24},
+        ),
+        (
+            "sighting",
+            layout.SIGHTING.size,
+            {
+                "count": 0,
+                "first": 8,
+                "last": 16,
+                "socket": 24,
+                "process": 32,
+                "reserved": 36,
+                "comm": 40,
+            },
+        ),
         ("lease_request", layout.LEASE_REQUEST.size, {"until_ns": 0, "tick_ns": 8}),
     ],
 )

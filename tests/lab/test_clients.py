@@ -36,7 +36,7 @@ def clients(plain_lab: tuple[LabNames, Topology]) -> Iterator[Clients]:
 @pytest.fixture
 def cuts(plain_lab: tuple[LabNames, Topology]) -> Iterator[Cuts]:
     names, topology = plain_lab
-    made = Cuts(names, topology.vmac)
+    made = Cuts(names, topology, topology.vmac)
     yield made
     made.close()
 

@@ -31,7 +31,7 @@ Lab = tuple[LabNames, Topology]
 @pytest.fixture
 def cuts(plain_lab: Lab) -> Iterator[Cuts]:
     names, topology = plain_lab
-    made = Cuts(names, topology.vmac)
+    made = Cuts(names, topology, topology.vmac)
     yield made
     made.close()
 

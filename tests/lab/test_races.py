@@ -20,6 +20,7 @@ from wlbs.lab.world import LabWorld
 from wlbs.linux import libbpf, link, namespace
 from wlbs.scenario.draw import Draws
 from wlbs.scenario.judging.observed import Observed
+from wlbs.scenario.setup import ORDINARY
 from wlbs.scenario.steps import Scenario, SendFlows, Spread
 from wlbs.scenario.topology import Topology
 
@@ -36,7 +37,7 @@ def test_another_filter_goes_on_with_the_maps_of_the_one_it_replaces(name: str) 
     key = HashKey(bytes(range(KEY_SIZE)))
     try:
         build(names, topology)
-        start_agents(names, topology, key, {})
+        start_agents(names, topology, ORDINARY, key, {})
         datapath = Datapath.open(names.pins("h1"))
         try:
             wait_until(datapath.lease_live, "a lease", seconds=10)
@@ -79,7 +80,7 @@ def test_what_a_filter_drops_is_not_among_what_was_kept() -> None:
     names, topology = LabNames(f"r{os.getpid()}"), Topology(2, 1)
     world = LabWorld(names)
     try:
-        world.begin(topology, HashKey(bytes(range(KEY_SIZE))))
+        world.begin(topology, HashKey(bytes(range(KEY_SIZE))), ORDINARY)
         world.send(Draws(1, topology).flows(SendFlows("b", 80, 20, Spread.PORTS)))
         evidence = world.finish()
     finally:

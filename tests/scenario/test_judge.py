@@ -22,7 +22,7 @@ from wlbs.scenario.expectations import FairShare, Holds
 from wlbs.scenario.judge import figures_of, judge
 from wlbs.scenario.judging.observed import Observed
 from wlbs.scenario.report import Expectation, Report
-from wlbs.scenario.steps import Leak, Scenario, SendFlows, Spread
+from wlbs.scenario.steps import Scenario, SendFlows, SendFrom, Spread
 from wlbs.scenario.topology import Node, Topology
 
 TOPOLOGY = Topology(2, 1)
@@ -32,7 +32,7 @@ SCENARIO = Scenario(
     name="try",
     summary="one connection to each of two hosts",
     topology=TOPOLOGY,
-    steps=(SendFlows("b", 80, 2, Spread.PORTS), Leak("h2")),
+    steps=(SendFlows("b", 80, 2, Spread.PORTS), SendFrom("h2")),
     expects=(FairShare("b", 0.05), *Holds),
 )
 

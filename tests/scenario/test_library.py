@@ -9,18 +9,18 @@ from wlbs.scenario.steps import (
     BeginAttempts,
     CloseConnections,
     EndAttempts,
-    Leak,
     OpenConnections,
     Scenario,
     SendAgain,
     SendCookies,
     SendFlows,
+    SendFrom,
 )
 from wlbs.scenario.topology import Topology
 
 LABEL_FIELDS = {"after", "then", "until"}
 HOSTS_FIELD = "hosts"
-HOST_FIELDS = {"host", "sender", "receiver", "aimed_at", "lost_host"}
+HOST_FIELDS = {"host", "node", "to", "sender", "receiver", "aimed_at", "lost_host"}
 
 EVERYWHERE = [
     with_topology(scenario, topology)
@@ -77,7 +77,7 @@ def test_a_name_that_stands_for_nothing_is_told() -> None:
         "try",
         "",
         Topology(1, 2),
-        (Leak("h9"), CloseConnections("none"), SendAgain("again", of="never"), *LATE),
+        (SendFrom("h9"), CloseConnections("none"), SendAgain("again", of="never"), *LATE),
         (),
     )
     assert strangers(small) == {"h9", "none", "never", "h8", "h7"}
@@ -88,8 +88,8 @@ def test_every_scenario_is_found_by_its_name() -> None:
 
 
 def test_parts_are_played_by_who_is_there() -> None:
-    assert Leak("h1") in with_topology(SCENARIOS["serve"], Topology(1, 2)).steps
-    assert Leak("h2") in with_topology(SCENARIOS["serve"], Topology(2, 2)).steps
+    assert SendFrom("h1") in with_topology(SCENARIOS["serve"], Topology(1, 2)).steps
+    assert SendFrom("h2") in with_topology(SCENARIOS["serve"], Topology(2, 2)).steps
 
 
 def test_a_stranger_has_no_other_topology() -> None:

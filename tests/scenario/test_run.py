@@ -12,6 +12,7 @@ from wlbs.scenario.evidence import Evidence
 from wlbs.scenario.expectations import Follows, Holds
 from wlbs.scenario.report import as_plain
 from wlbs.scenario.run import run
+from wlbs.scenario.setup import Setup
 from wlbs.scenario.steps import (
     AwaitHolders,
     AwaitStopped,
@@ -22,18 +23,23 @@ from wlbs.scenario.steps import (
     Do,
     EndAttempts,
     Heal,
-    Leak,
+    Leaked,
+    LimitFlooding,
     Occupy,
     OpenConnections,
     Scenario,
     SendAgain,
     SendCookies,
     SendFlows,
+    SendFrom,
+    SetAgeing,
     SetCarrier,
     Spread,
     Step,
+    StopSending,
     Vanish,
     Wait,
+    Way,
 )
 from wlbs.scenario.topology import Topology
 
@@ -58,10 +64,10 @@ class Script:
         vips = (IpAddress.parse("10.9.0.100"),)
         return Cluster("script", Mode.STEALTH, vips, hosts, rules, self._key, bytes(32))
 
-    def begin(self, topology: Topology, key: HashKey) -> None:
+    def begin(self, topology: Topology, key: HashKey, setup: Setup) -> None:
         """Note it."""
         self._key = key
-        self.asked.append(f"begin {topology.host_count}")
+        self.asked.append(f"begin {topology.host_count} in mode {setup.mode}")
 
     def elapsed_s(self) -> float:
         """Return how many things were asked for."""
@@ -130,9 +136,21 @@ class Script:
         """Note it."""
         self.asked.append(f"busy {busy}")
 
-    def leak(self, host: str) -> None:
+    def send_from(self, order: SendFrom) -> None:
         """Note it."""
-        self.asked.append(f"leak {host}")
+        self.asked.append(f"{order.count} {order.kind} from {order.way} {order.node}")
+
+    def stop_sending(self, node: str) -> None:
+        """Note it."""
+        self.asked.append(f"stop sending {node}")
+
+    def set_ageing(self, seconds: float | None) -> None:
+        """Note it."""
+        self.asked.append(f"ageing {seconds}")
+
+    def limit_flooding(self, frames_per_s: int | None) -> None:
+        """Note it."""
+        self.asked.append(f"limit {frames_per_s}")
 
     def finish(self) -> Evidence:
         """Note it and return nothing."""
@@ -165,7 +183,10 @@ EVERYTHING = scenario(
     Vanish("lasting"),
     CloseConnections("lasting", "h1"),
     EndAttempts("new"),
-    Leak("h2"),
+    SendFrom("h2", Leaked.RARP, Way.UNDER, count=3),
+    StopSending("h2"),
+    SetAgeing(2.5),
+    LimitFlooding(100),
 )
 
 
@@ -174,7 +195,7 @@ def test_steps_are_taken_in_their_order() -> None:
     heard: list[Step] = []
     report = run(EVERYTHING, world, 4, heard.append)
     assert world.asked == [
-        "begin 3",
+        "begin 3 in mode stealth",
         "send 2",
         "open 4",
         "attempts every 0.5",
@@ -190,7 +211,10 @@ def test_steps_are_taken_in_their_order() -> None:
         "vanish lasting",
         "close lasting h1",
         "end new",
-        "leak h2",
+        "3 rarp from under h2",
+        "stop sending h2",
+        "ageing 2.5",
+        "limit 100",
         "finish",
     ]
     assert heard == list(EVERYTHING.steps)

@@ -11,7 +11,8 @@ from wlbs.core.protocol.events import Instant
 from wlbs.core.table import Buckets, FilterTable
 from wlbs.scenario.draw import draw_key
 from wlbs.scenario.report import Expectation
-from wlbs.scenario.steps import Cut, Deed, Do
+from wlbs.scenario.setup import ORDINARY
+from wlbs.scenario.steps import Cut, Deed, Do, SendFrom
 from wlbs.scenario.topology import Topology
 from wlbs.sim.checker import JUDGED
 from wlbs.sim.parts import Parts
@@ -27,7 +28,7 @@ def everything(table: FilterTable) -> FilterTable:
 
 def begun(parts: Parts = Parts()) -> SimWorld:  # noqa: B008 - a frozen value
     world = SimWorld(1, Options(Sabotage("test", "a fault", "serve", parts)))
-    world.begin(Topology(2, 1), draw_key(1))
+    world.begin(Topology(2, 1), draw_key(1), ORDINARY)
     return world
 
 
@@ -79,10 +80,10 @@ def test_a_frame_from_the_vmac_is_told() -> None:
     from wlbs.sim.sabotage import SABOTAGES  # noqa: PLC0415 - the one fault that has a name
 
     world = SimWorld(1, Options(SABOTAGES["guard-off"]))
-    world.begin(Topology(2, 1), draw_key(1))
-    world.leak("h1")
+    world.begin(Topology(2, 1), draw_key(1), ORDINARY)
+    world.send_from(SendFrom("h1"))
     assert broken(world) == []
-    world.leak("h2")
+    world.send_from(SendFrom("h2"))
     assert broken(world) == [str(Guarantee.VMAC_HIDDEN)]
 
 

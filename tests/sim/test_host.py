@@ -14,9 +14,9 @@ from wlbs.core.protocol.events import Event, Instant, StopRequested
 from wlbs.core.reason import Reason
 from wlbs.core.table import Buckets, Mark
 from wlbs.scenario.evidence import LogEntry
+from wlbs.scenario.setup import ORDINARY
 from wlbs.scenario.topology import Topology
 from wlbs.sim.agent import BUSY, CALM
-from wlbs.sim.cluster import cluster_of
 from wlbs.sim.frames import (
     ACK,
     SYN,
@@ -57,7 +57,7 @@ class Lonely:
             self._finish,
             lambda host, _: self.kept.append(host),
         )
-        self.host = Host(NODE, cluster_of(TOPOLOGY, KEY), 1, around, SOUND)
+        self.host = Host(NODE, ORDINARY.cluster(TOPOLOGY, KEY), 1, around, SOUND)
 
     def run(self, duration_ns: int) -> None:
         """Let time pass."""

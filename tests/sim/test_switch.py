@@ -19,7 +19,7 @@ from wlbs.sim.frames import (
     udp,
 )
 from wlbs.sim.schedule import Schedule
-from wlbs.sim.switch import AGEING_NS, Switch
+from wlbs.sim.switch import AGEING_NS, Port, Switch
 
 VMAC = Mac.parse("02:bf:0a:09:00:64")
 MACS = {port: Mac(b"\x06\0\0\0\0" + bytes((at,))) for at, port in enumerate("abc", 1)}
@@ -35,7 +35,7 @@ class Segment:
         self.switch = Switch(self.schedule, VMAC)
         self.out: list[str] = []
         for port in MACS:
-            self.switch.connect(port, lambda _, port=port: self.out.append(port))  # type: ignore[misc]
+            self.switch.connect(port, Port(lambda _, port=port: self.out.append(port)))  # type: ignore[misc]
 
     def send(self, port: str, data: bytes) -> list[str]:
         """Let a frame come in, and return the ports it goes out of."""
@@ -66,7 +66,7 @@ def test_what_is_not_known_is_flooded_and_what_is_known_is_not(segment: Segment)
 
 def test_an_address_that_moves_is_found_where_it_was_last_seen(segment: Segment) -> None:
     learned: list[tuple[Mac, str]] = []
-    segment.switch.watch.on_learned = lambda mac, port: learned.append((mac, port))
+    segment.switch.watch.on_learned = lambda _, mac, port: learned.append((mac, port))
     segment.send("a", ethernet(BROADCAST, VMAC, 0x88B5, b""))
     assert segment.send("c", frame("c", VMAC)) == ["a"]
     segment.send("b", ethernet(BROADCAST, VMAC, 0x88B5, b""))

@@ -18,19 +18,21 @@ from wlbs.agent.journal import Journal
 from wlbs.agent.logs import Log, words
 from wlbs.control.messages import Answer, Done, Drainstop, Query, Refused, Request, Start, Stop
 from wlbs.control.server import serve
+from wlbs.core.address import BROADCAST
 from wlbs.core.probe import PROBE_PORT
 from wlbs.core.protocol.effects import (
+    BounceLink,
     CountConnections,
+    CountDeliveries,
     Effect,
     EndLease,
     HoldLease,
     InstallTable,
     Refuse,
-    ReportMembership,
-    ReportRefusal,
-    ReportState,
+    SendDelivery,
     SendHeartbeat,
     SendProbe,
+    SendPull,
     State,
 )
 from wlbs.core.protocol.events import (
@@ -47,6 +49,7 @@ from wlbs.core.protocol.events import (
 from wlbs.core.protocol.member import Member
 from wlbs.core.protocol.status import snapshot
 from wlbs.datapath.loader import Datapath
+from wlbs.linux import bounce
 from wlbs.linux.carrier import Carrier
 from wlbs.linux.clock import now
 from wlbs.linux.datagram import DatagramSocket
@@ -106,6 +109,7 @@ class Driver:
         self._sockets = sockets
         self._books = books
         self._drain_timeout_s = drain_timeout_s
+        self._host_count = max(host.priority for host in member.cluster.hosts)
         self._has_carrier = True
         self._happened: deque[Event] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -221,16 +225,31 @@ class Driver:
                 self._datapath.hold_lease(until)
             case EndLease():
                 self._datapath.end_lease()
-            case SendHeartbeat(data):
-                self._sockets.heartbeats.broadcast(data)
+            case SendHeartbeat() | SendDelivery() | SendPull():
+                self._send(effect)
+            case CountDeliveries():
+                self._happened.append(self._datapath.deliveries(self._host_count))
+            case BounceLink():
+                bounce.start(self._sockets.carrier.interface)
             case SendProbe(to, data):
                 self._sockets.probes.send(to, PROBE_PORT, data)
             case CountConnections():
                 self._happened.append(ConnectionsCounted(self._datapath.census()))
-            case ReportState() | ReportMembership() | ReportRefusal() | Refuse():
-                pass  # the log tells the operator, the answer whoever asked
             case _:
-                assert_never(effect)
+                pass  # the log tells the operator, the answer whoever asked
+
+    def _send(self, message: SendHeartbeat | SendDelivery | SendPull) -> None:
+        cluster, source = self._member.cluster, self._member.table.masked_mac
+        socket = self._sockets.heartbeats
+        match message:
+            case SendHeartbeat(data):
+                socket.send(cluster.heartbeat_destination, source, data)
+            case SendDelivery(data):
+                socket.send(cluster.vmac, source, data)
+            case SendPull(data):
+                socket.send_past_guard(BROADCAST, cluster.vmac, data)
+            case _:
+                assert_never(message)
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -2,26 +2,22 @@
 """Effects as log lines: the only place where they become text.
 
 On a terminal a line is key=value, anywhere else one JSON object. Knows which effects are worth
-a line: state, membership and refusals, and nothing that comes with every heartbeat. Knows nothing
-of what caused an effect.
+a line: state, membership, refusals, capture and healing, and nothing that comes with every
+heartbeat. Knows nothing of what caused an effect.
 """
 
 import json
 from datetime import UTC, datetime
-from typing import TextIO, assert_never
+from typing import TextIO
 
 from wlbs.core.protocol.effects import (
-    CountConnections,
     Effect,
-    EndLease,
-    HoldLease,
-    InstallTable,
     Refuse,
+    ReportCapture,
+    ReportHealing,
     ReportMembership,
     ReportRefusal,
     ReportState,
-    SendHeartbeat,
-    SendProbe,
 )
 from wlbs.core.protocol.refusal import MEANING
 
@@ -47,7 +43,9 @@ class Log:
         return " ".join(f"{key}={_quoted(value)}" for key, value in fields.items())
 
 
-def words(effect: Effect) -> str:
+def words(  # noqa: PLR0911 - one return for each kind of effect
+    effect: Effect,
+) -> str:
     """Say in words what an effect means to an operator; empty where it means nothing."""
     match effect:
         case ReportState(before, after):
@@ -58,17 +56,14 @@ def words(effect: Effect) -> str:
             return f"refused {who}: {MEANING[refusal]}"
         case Refuse(because):
             return because
-        case (
-            InstallTable()
-            | HoldLease()
-            | EndLease()
-            | SendHeartbeat()
-            | SendProbe()
-            | CountConnections()
-        ):
-            return ""
+        case ReportCapture(finding, captor, receiver, _):
+            whose = "" if captor is None else f" (host {captor + 1})"
+            how = "" if receiver is None else f"; host {receiver + 1} receives and relays"
+            return f"the cluster's MAC on the segment: {finding}{whose}{how}"
+        case ReportHealing(step, because):
+            return f"{step}: {because}"
         case _:
-            assert_never(effect)
+            return ""
 
 
 def _fields(effect: Effect) -> dict[str, str]:
@@ -84,18 +79,23 @@ def _fields(effect: Effect) -> dict[str, str]:
                 "who": who,
                 "means": MEANING[refusal],
             }
-        case (
-            InstallTable()
-            | HoldLease()
-            | EndLease()
-            | SendHeartbeat()
-            | SendProbe()
-            | CountConnections()
-            | Refuse()
-        ):
-            return {}
+        case ReportCapture(finding, captor, receiver, because):
+            return {
+                "event": "capture",
+                "finding": finding.name.lower(),
+                "means": finding,
+                "captor": _number(captor),
+                "receiver": _number(receiver),
+                "because": because,
+            }
+        case ReportHealing(step, because):
+            return {"event": "healing", "step": step, "because": because}
         case _:
-            assert_never(effect)
+            return {}
+
+
+def _number(host: int | None) -> str:
+    return "" if host is None else str(host + 1)
 
 
 def _numbers(present: frozenset[int]) -> str:

@@ -145,7 +145,7 @@ def _serve(plan: changes.Plan, order: Order, say: Say, log: TextIO, *, is_taken_
             say("warning: no real-time scheduling; on a busy machine peers may miss this host")
         books = Books(Log(log), Journal(instance.journal, beginning))
         sockets = Sockets(
-            PacketSocket(plan.link.name, EtherType.HEARTBEAT, plan.link.mac),
+            PacketSocket(plan.link.name, EtherType.HEARTBEAT),
             DatagramSocket(plan.host.dedicated_ip),
             Carrier(plan.link.name),
         )

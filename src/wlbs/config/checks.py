@@ -27,6 +27,7 @@ _VIRTUAL_IPS: Final = ("cluster", "virtual_ips")
 def check_between_keys(parsed: ParsedDocument) -> None:
     """Note every problem and warning that takes more than one key to see."""
     _check_virtual_ips(parsed)
+    _check_mode(parsed)
     _check_hosts(parsed)
     _check_interfaces(parsed)
     _check_rule_count(parsed)
@@ -44,6 +45,18 @@ def _check_virtual_ips(parsed: ParsedDocument) -> None:
             _VIRTUAL_IPS,
             f"the cluster has {count} virtual IPs with its primary",
             f"keep {VIP_COUNT_MAX - 1} here at most; make a second cluster for the others",
+        )
+
+
+def _check_mode(parsed: ParsedDocument) -> None:
+    mode, masking = parsed.text("cluster", "mode"), ("cluster", "mask_source")
+    if mode is None and "mode" not in _table(parsed, "cluster"):
+        mode = "stealth"
+    if parsed.get(*masking) is False and mode not in {None, "unicast"}:
+        parsed.refuse(
+            masking,
+            f"in mode {mode} no host sends from the cluster's MAC address: there is none to mask",
+            'remove it, or write mode = "unicast" (for hosts behind one hub, KB Q193602)',
         )
 
 

@@ -31,7 +31,10 @@ key_file = "web.key"                 # the cluster's secret, the same file on ev
                                      # or
                                      #   (umask 077; python3 -c \\
                                      #     "import secrets; print(secrets.token_hex(32))" > web.key)
-# mode = "stealth"                   # how frames reach the hosts; the only way so far
+# mode = "stealth"                   # how frames reach the hosts; or "unicast", "multicast",
+                                     # "igmp", "relay", "auto"
+# healing = ["relay"]                # when a switch has learned the cluster's MAC address: send
+                                     # on to the others; "bounce" an own link too; [] says so only
 # xdp = "native"                     # "generic" for a driver without XDP; slower
 # tc = "auto"                        # or "tcx", "clsact"
 # timing = "default"                 # a host is missed after 300 ms; "fast" 45 ms, "nlb" 5 s

@@ -23,7 +23,7 @@ from wlbs.config.secret import SecretError, read_secret
 from wlbs.config.shape import check_shape
 from wlbs.core.address import IpAddress
 from wlbs.core.buckets import KEY_SIZE, HashKey
-from wlbs.core.cluster import TIMINGS, Cluster, Host, Mode, TcHook, XdpMode
+from wlbs.core.cluster import TIMINGS, Cluster, Healing, Host, Mode, TcHook, XdpMode
 from wlbs.core.rules import Affinity, FilteringMode, HostIndex, PortRule
 
 SIZE_MAX: Final = 1 << 20
@@ -146,6 +146,8 @@ def _cluster(document: Document, secret: bytes) -> Cluster:
         key=bucket_hash_key(secret),
         heartbeat_key=heartbeat_key(secret),
         timing=TIMINGS[section.timing],
+        masks_source=section.mask_source,
+        healing=frozenset(map(Healing, section.healing)),
     )
 
 

@@ -95,6 +95,8 @@ Ports = Annotated[int | str, PlainValidator(_check_ports, json_schema_input_type
 LoadWeight = Annotated[int, Field(ge=0, le=LOAD_WEIGHT_MAX)]
 XdpWord = Literal["native", "generic"]
 TcWord = Literal["auto", "tcx", "clsact"]
+ModeWord = Literal["stealth", "unicast", "multicast", "igmp", "relay", "auto"]
+HealingWord = Literal["relay", "bounce"]
 TimingWord = Literal["fast", "default", "nlb"]
 
 
@@ -108,8 +110,18 @@ class ClusterSection(Section):
     """What is true of the whole cluster, and the defaults of its hosts."""
 
     name: Name = Field(description="The cluster's name.", examples=["web"])
-    mode: Literal["stealth"] = Field(
+    mode: ModeWord = Field(
         "stealth", description="How frames reach the hosts.", examples=["stealth"]
+    )
+    mask_source: bool = Field(
+        default=True,
+        description="Whether hosts hide the cluster's MAC address in what they send (unicast).",
+        examples=[False],
+    )
+    healing: list[HealingWord] = Field(
+        ["relay"],
+        description="What hosts may do when a switch has learned the cluster's MAC address.",
+        examples=[["relay", "bounce"]],
     )
     primary_ip: VirtualIp = Field(
         description="The first virtual IP; the cluster's MAC address is made of it.",

@@ -124,7 +124,8 @@ def _write_toml(value: object) -> str:
 
 
 def _choices(path: KeyPath) -> tuple[str, ...]:
-    field = _field(path)
+    # The choices of an element are its list's.
+    field = _field(path[:-1] if isinstance(path[-1], int) else path)
     assert field is not None, f"a choice without a field at {path}"
     return tuple(_literals(field.annotation))
 

@@ -85,6 +85,11 @@ class IpAddress:
         return self.value >> 32 == V4_MAPPED_PREFIX >> 32
 
     @property
+    def is_multicast(self) -> bool:
+        """Whether it names a group: 224.0.0.0/4 (RFC 5771) or ff00::/8 (RFC 4291, 2.7)."""
+        return self.v4 >> 28 == 0xE if self.is_v4 else self.value >> 120 == 0xFF  # noqa: PLR2004
+
+    @property
     def v4(self) -> int:
         """The 32-bit IPv4 address; only for an address that ``is_v4``."""
         assert self.is_v4, f"{self} is not an IPv4 address"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Final
 
-from wlbs.core.address import IpAddress, Mac, cluster_macs
+from wlbs.core.address import BROADCAST, IpAddress, Mac, cluster_macs, masked_mac
 from wlbs.core.buckets import HashKey
 from wlbs.core.rules import HostIndex, PortRule
 
@@ -22,6 +22,26 @@ class Mode(StrEnum):
 
     STEALTH = "stealth"
     """The VMAC is on no device; the switch floods frames for it."""
+    UNICAST = "unicast"
+    """The VMAC is every NIC's own address and masked in whatever is sent, as NLB has it."""
+    MULTICAST = "multicast"
+    """The VMAC is a multicast address; the switch floods frames for it."""
+    IGMP = "igmp"
+    """The VMAC is the address of a multicast group; a switch that snoops knows who has joined."""
+    RELAY = "relay"
+    """One host receives all frames and sends the others' on; for segments that do not flood."""
+    AUTO = "auto"
+    """As stealth while the segment floods, as relay where it never does."""
+
+
+@unique
+class Healing(StrEnum):
+    """What hosts may do about a captured VMAC, beside saying so."""
+
+    RELAY = "relay"
+    """Whoever receives the cluster's frames sends the others' on to them."""
+    BOUNCE = "bounce"
+    """The host whose port has captured the VMAC takes its link down once: switches forget it."""
 
 
 @unique
@@ -109,6 +129,9 @@ class Cluster:
     heartbeat_key: bytes
     """The secret under which heartbeats are authenticated, at most 64 octets (RFC 7693, 2.1)."""
     timing: Timing = TIMINGS["default"]
+    masks_source: bool = True
+    """Whether hosts hide the VMAC in what they send, in mode unicast; not behind one hub."""
+    healing: frozenset[Healing] = frozenset({Healing.RELAY})
 
     @property
     def configuration(self) -> bytes:
@@ -117,6 +140,8 @@ class Cluster:
         plain = {
             "name": self.name,
             "mode": str(self.mode),
+            "masks_source": self.masks_source,
+            "healing": sorted(map(str, self.healing)),
             "vips": [str(vip) for vip in self.vips],
             "hosts": sorted([h.priority, h.name, str(h.dedicated_ip)] for h in self.hosts),
             "rules": [_plain(rule) for rule in self.rules],
@@ -133,7 +158,32 @@ class Cluster:
     @property
     def vmac(self) -> Mac:
         """The virtual MAC address of the cluster in its mode."""
-        return cluster_macs(self.primary).unicast
+        macs = cluster_macs(self.primary)
+        match self.mode:
+            case Mode.MULTICAST:
+                return macs.multicast
+            case Mode.IGMP:
+                return macs.igmp
+            case _:
+                return macs.unicast
+
+    @property
+    def heartbeat_destination(self) -> Mac:
+        """Where hosts send heartbeats: to everybody, or to whoever has joined the group."""
+        return self.vmac if self.vmac.is_group else BROADCAST
+
+    def station_mac(self, own_mac: Mac) -> Mac:
+        """Return the address of an interface while it serves, ``own_mac`` being its own."""
+        return self.vmac if self.mode is Mode.UNICAST else own_mac
+
+    def masked_mac(self, index: HostIndex, own_mac: Mac) -> Mac:
+        """Return the source of all a host sends: ``02-hh-a-b-c-d`` in mode unicast (KB Q193602).
+
+        Unmasked, for a hub, it is the VMAC itself.
+        """
+        if self.mode is not Mode.UNICAST:
+            return own_mac
+        return masked_mac(self.primary, index + 1) if self.masks_source else self.vmac
 
     def host(self, index: HostIndex) -> Host:
         """Return the host of this index; KeyError if the cluster has none."""

@@ -9,13 +9,15 @@ socket and no map.
 How a frame is decided, in order, the first that applies:
 
 1. Heartbeats pass; delivery probes are counted and dropped. A frame *from* the VMAC is dropped: no
-   legitimate sender has that source.
+   legitimate sender has that source, unless hosts are told not to mask it.
 2. Frames for another station pass untouched; the stack drops them, as it would without us. So does
-   the host's own traffic, but for liveness probes, which are answered here.
+   the host's own traffic, but for liveness probes, which are answered here. What was sent to its
+   masked address, or to its dedicated IP under the VMAC, is given the address its interface has.
 3. ARP is answered by the one host that resolves the virtual IP, with the VMAC inside and the
-   station MAC outside. Everybody else is silent, and so is the stack.
+   masked address outside. Everybody else is silent, and so is the stack.
 4. IPv4 to a virtual IP is kept or dropped by the bucket of its flow. Whatever else was sent to the
-   VMAC is dropped, so that a host with forwarding on never sends it on.
+   VMAC is dropped, so that a host with forwarding on never sends it on; but for multicast, of which
+   the stack knows whether anybody has joined.
 
 A bucket is *held* by its owner while the owner's lease is live. In a flagged bucket, and in every
 bucket once the lease has run out, a TCP segment is kept only by the host whose socket claims it;
@@ -30,6 +32,13 @@ Giving the SYN to the earlier holder would keep the bucket contested while clien
 
 A host that was stopped serves not even its connections: its lease is out, and it drops whatever it
 would hold.
+
+Where the segment does not flood, one host alone gets what is sent to the VMAC: the *receiver*. It
+keeps its own and relays the rest, each frame to the bucket's owner by the owner's own address. All
+others take relayed frames only, and drop what comes from the segment: it was, or will be, relayed
+too. A segment that nobody claims at the owner of a flagged bucket goes on from one possible holder
+to the next, whose indices only rise, so that it comes to an end whatever tables say; and the end is
+silence, not a reset. Without a live lease nothing is relayed: others may have taken over.
 """
 
 from dataclasses import dataclass
@@ -57,17 +66,21 @@ from wlbs.core.frame import (
 )
 from wlbs.core.probe import PROBE_SIZE, Answer, delivery_sender, encode_answer, read_challenge
 from wlbs.core.reason import ACTION, Action, Reason
-from wlbs.core.rules import DEFAULT_RULE, Affinity, RuleIndex, find_rule
+from wlbs.core.rules import DEFAULT_RULE, Affinity, HostIndex, RuleIndex, find_rule
 from wlbs.core.table import NOBODY, FilterTable, Mark
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a frame, why, and which bucket of which rule decided it, if one did."""
+    """What becomes of a frame, why, and which bucket of which rule decided it, if one did.
+
+    ``relay_to`` names whom a relayed frame goes to.
+    """
 
     reason: Reason
     rule: RuleIndex | None = None
     bucket: BucketIndex | None = None
+    relay_to: HostIndex | None = None
 
     @property
     def action(self) -> Action:
@@ -86,9 +99,10 @@ def decide(  # noqa: PLR0911 - one return for each way to be decided, in the ord
     if frame.ethertype == EtherType.HEARTBEAT:
         is_probe = to_vmac and delivery_sender(data[ETHERNET_SIZE:]) is not None
         return Verdict(Reason.DELIVERY_PROBE if is_probe else Reason.HEARTBEAT)
-    if frame.source == table.vmac:
+    if frame.source == table.vmac != table.masked_mac:
         return Verdict(Reason.SOURCE_VMAC)
-    if not (to_vmac or frame.destination == table.station_mac or frame.destination.is_group):
+    own = (table.vmac, table.station_mac, table.masked_mac)
+    if not (frame.destination in own or frame.destination.is_group):
         return Verdict(Reason.NOT_CLUSTER)
     match frame.ethertype:
         case EtherType.ARP:
@@ -96,7 +110,7 @@ def decide(  # noqa: PLR0911 - one return for each way to be decided, in the ord
         case EtherType.IPV4:
             return _decide_ipv4(table, frame, claim=claim, lease_live=lease_live)
         case _ if not to_vmac:
-            return Verdict(Reason.NOT_CLUSTER)
+            return Verdict(_not_cluster(table, frame))
         case _ if frame.is_tagged:
             return Verdict(Reason.VLAN)
         case _:
@@ -104,7 +118,7 @@ def decide(  # noqa: PLR0911 - one return for each way to be decided, in the ord
 
 
 def rewrite(table: FilterTable, data: bytes, verdict: Verdict, *, lease_live: bool) -> bytes:
-    """Return the frame as it goes on after its verdict."""
+    """Return a received frame as it goes on after its verdict."""
     match verdict.action:
         case Action.KEEP:
             return table.station_mac.octets + data[MAC_SIZE:]
@@ -112,26 +126,43 @@ def rewrite(table: FilterTable, data: bytes, verdict: Verdict, *, lease_live: bo
             if verdict.reason is Reason.PROBE_ANSWERED:
                 return _probe_answer(table, data, lease_live=lease_live)
             return _arp_answer(table, data)
-        case Action.MASK:
-            return data[:MAC_SIZE] + table.masked_mac.octets + data[2 * MAC_SIZE :]
-        case Action.PASS | Action.DROP:
-            return data
+        case Action.RELAY:
+            receiver = table.station_of(verdict.relay_to)
+            assert receiver is not None, "only a host with an address is relayed to"
+            return receiver.octets + table.masked_mac.octets + data[2 * MAC_SIZE :]
+        case Action.PASS | Action.DROP | Action.MASK:
+            return data  # what is masked is rewritten by the guard
         case _:
             assert_never(verdict.action)
 
 
-def _decide_arp(table: FilterTable, frame: Frame, *, lease_live: bool) -> Verdict:
+def _not_cluster(table: FilterTable, frame: Frame) -> Reason:
+    """Return why a frame is this host's own business; all but multicast was sent to it alone."""
+    is_elsewhere = frame.destination == table.masked_mac != table.station_mac
+    is_elsewhere = is_elsewhere or frame.destination == table.vmac
+    return Reason.OWN if is_elsewhere else Reason.NOT_CLUSTER
+
+
+def _decide_arp(  # noqa: PLR0911 - as in `decide`
+    table: FilterTable, frame: Frame, *, lease_live: bool
+) -> Verdict:
     arp = frame.payload
     to_vmac = frame.destination == table.vmac
     if not isinstance(arp, Arp):
-        return Verdict(Reason.ARP_MALFORMED if to_vmac else Reason.NOT_CLUSTER)
+        return Verdict(Reason.ARP_MALFORMED if to_vmac else _not_cluster(table, frame))
     if table.vip(arp.sender_ip):
         is_ours = arp.sender_mac == table.vmac
         return Verdict(Reason.ARP_ANNOUNCED if is_ours else Reason.ARP_CONFLICT)
     vip = table.vip(arp.target_ip)
+    if vip is None and (not to_vmac or arp.target_ip == table.dedicated_ip):
+        return Verdict(_not_cluster(table, frame))
     if vip is None or arp.operation != ARP_REQUEST:
-        return Verdict(Reason.ARP_OTHER if to_vmac or vip else Reason.NOT_CLUSTER)
-    if not (vip.resolver == table.own or vip.everyone_answers):
+        return Verdict(Reason.ARP_OTHER)
+    if to_vmac and table.receiver is not None:
+        # Nobody else has got it.
+        if table.receiver != table.own:
+            return Verdict(Reason.RELAY_AWAITED)
+    elif not (vip.resolver == table.own or vip.everyone_answers):
         return Verdict(Reason.ARP_NOT_OWNER)
     return Verdict(Reason.ARP_ANSWERED if lease_live else _without_lease(table))
 
@@ -142,14 +173,14 @@ def _without_lease(table: FilterTable) -> Reason:
 
 
 def _arp_answer(table: FilterTable, data: bytes) -> bytes:
-    """Return the answer to an ARP request: VMAC inside, station MAC outside (KB Q193602).
+    """Return the answer to an ARP request: VMAC inside, masked MAC outside (KB Q193602).
 
     Everything behind the ARP body (padding) stays as it came.
     """
     sender, own_ip, body_end = data[22:32], data[38:42], 42
     return (
         data[MAC_SIZE : 2 * MAC_SIZE]
-        + table.station_mac.octets
+        + table.masked_mac.octets
         + data[12:14]
         + ARP_PREFIX
         + ARP_ANSWER.to_bytes(2, "big")
@@ -172,7 +203,7 @@ def _probe_answer(table: FilterTable, data: bytes, *, lease_live: bool) -> bytes
     answer = Answer(challenge, lease_live, table.boot_nonce)
     return (
         data[MAC_SIZE : 2 * MAC_SIZE]
-        + table.station_mac.octets
+        + table.masked_mac.octets
         + data[12:26]
         + data[30:34]
         + data[26:30]
@@ -186,13 +217,17 @@ def _probe_answer(table: FilterTable, data: bytes, *, lease_live: bool) -> bytes
     )
 
 
-def _decide_ipv4(table: FilterTable, frame: Frame, *, claim: Claim, lease_live: bool) -> Verdict:
+def _decide_ipv4(  # noqa: PLR0911 - as in `decide`
+    table: FilterTable, frame: Frame, *, claim: Claim, lease_live: bool
+) -> Verdict:
     packet = frame.payload
     to_vmac = frame.destination == table.vmac
     if not isinstance(packet, Packet):
-        return Verdict(Reason.IPV4_MALFORMED if to_vmac else Reason.NOT_CLUSTER)
+        return Verdict(Reason.IPV4_MALFORMED if to_vmac else _not_cluster(table, frame))
     if table.vip(packet.destination) is None:
-        return Verdict(Reason.NOT_VIP if to_vmac else _judge_own(table, frame, packet))
+        return Verdict(_judge_other(table, frame, packet))
+    if to_vmac and table.receiver not in {None, table.own}:
+        return Verdict(Reason.RELAY_AWAITED)
     if frame.destination.is_group and not to_vmac:
         # A host must not accept unicast that came as link-layer broadcast (RFC 1122, 3.3.6).
         return Verdict(Reason.GROUP_DESTINATION)
@@ -200,14 +235,23 @@ def _decide_ipv4(table: FilterTable, frame: Frame, *, claim: Claim, lease_live: 
         return Verdict(Reason.FRAGMENT if lease_live else _without_lease(table))
     if packet.is_malformed:
         return Verdict(_MALFORMED[packet.protocol])
-    return _decide_flow(table, packet, claim=claim, lease_live=lease_live)
+    verdict = _decide_flow(table, packet, claim=claim, lease_live=lease_live)
+    return _relayed(table, frame, verdict) if lease_live else verdict
 
 
-def _judge_own(table: FilterTable, frame: Frame, packet: Packet) -> Reason:
-    """Judge what was sent to this host by itself: all but a liveness probe is for the stack."""
-    is_ours = frame.destination == table.station_mac
-    is_probe = is_ours and read_challenge(packet, table.dedicated_ip) is not None
-    return Reason.PROBE_ANSWERED if is_probe else Reason.NOT_CLUSTER
+def _judge_other(table: FilterTable, frame: Frame, packet: Packet) -> Reason:
+    """Judge what was sent to no virtual IP: own traffic, multicast, or nobody's."""
+    is_group = frame.destination.is_group
+    if frame.destination == table.vmac:
+        if packet.destination.is_multicast:
+            return Reason.NOT_CLUSTER
+        if packet.destination != table.dedicated_ip:
+            return Reason.NOT_VIP
+    elif is_group:
+        return Reason.NOT_CLUSTER
+    if read_challenge(packet, table.dedicated_ip) is not None:
+        return Reason.PROBE_ANSWERED
+    return _not_cluster(table, frame)
 
 
 _MALFORMED: Final[dict[int, Reason]] = {
@@ -230,6 +274,29 @@ def _decide_flow(table: FilterTable, packet: Packet, *, claim: Claim, lease_live
     else:
         reason = Reason.OWNER if lease_live else _without_lease(table)
     return Verdict(reason, rule, index)
+
+
+def _relayed(table: FilterTable, frame: Frame, verdict: Verdict) -> Verdict:
+    """Return a verdict as it is while frames are relayed: what others may keep is sent on.
+
+    The receiver relays to the owner what it does not keep. What no socket claims goes on: from the
+    owner, if it came from the receiver, to the first holder; from a holder, if it came from
+    another, to the next one.
+    """
+    is_first = frame.destination == table.vmac
+    if table.receiver is None or verdict.reason not in {Reason.NOT_OWNER, Reason.UNCLAIMED}:
+        return verdict
+    assert verdict.rule is not None and verdict.bucket is not None, "a bucket decided"  # noqa: PT018
+    bucket = table.rule_buckets(verdict.rule)[verdict.bucket]
+    is_owner = bucket.owner == table.own
+    to = bucket.owner if is_first and not is_owner else bucket.next_holder
+    if not is_first:
+        is_from_receiver = frame.source == table.station_of(table.receiver)
+        if verdict.reason is Reason.NOT_OWNER or is_from_receiver != is_owner:
+            return verdict
+    if to == table.own or table.station_of(to) is None:
+        return verdict
+    return Verdict(Reason.RELAYED, verdict.rule, verdict.bucket, to)
 
 
 def _judge_claim(table: FilterTable, claim: Claim, *, is_holder: bool, lease_live: bool) -> Reason:

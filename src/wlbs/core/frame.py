@@ -19,7 +19,11 @@ from wlbs.core.address import MAC_SIZE, IpAddress, Mac
 ETHERNET_SIZE: Final = 14
 ARP_SIZE: Final = 28
 """An ARP body for Ethernet and IPv4 (RFC 826)."""
+ARP_SENDER_MAC_AT: Final = ETHERNET_SIZE + 8
 IPV4_SIZE_MIN: Final = 20
+IPV6_SIZE: Final = 40
+ICMP6_AT: Final = ETHERNET_SIZE + IPV6_SIZE
+ICMP6_CHECKSUM_AT: Final = ICMP6_AT + 2
 TCP_SIZE_MIN: Final = 20
 UDP_SIZE: Final = 8
 ICMP_SIZE: Final = 8
@@ -37,6 +41,7 @@ class EtherType(IntEnum):
     IPV4 = 0x0800
     ARP = 0x0806
     VLAN = 0x8100
+    IPV6 = 0x86DD
     HEARTBEAT = 0x886F
     """Microsoft NLB heartbeats (KB Q232711), and ours."""
     SERVICE_VLAN = 0x88A8
@@ -49,6 +54,7 @@ class IpProtocol(IntEnum):
     ICMP = 1
     TCP = 6
     UDP = 17
+    ICMP6 = 58
 
 
 class TcpFlags(IntFlag):
@@ -164,6 +170,35 @@ class Frame:
 def parse(data: bytes) -> Frame | Malformed:
     """Read a frame; what cannot be read is said in the result, and nothing is raised."""
     return _read(data)
+
+
+_NEIGHBOUR_OPTIONS_AT: Final = {133: 8, 134: 16, 135: 24, 136: 24}
+"""Router and neighbour solicitations, advertisements: where options begin (RFC 4861, 4)."""
+_LINK_LAYER_OPTIONS: Final = frozenset({1, 2})
+"""The link-layer address of the source, or of the target (RFC 4861, 4.6.1)."""
+NEIGHBOUR_OPTION_COUNT_MAX: Final = 4
+"""As many options are looked at; Linux sends two at most."""
+_OPTION_UNIT: Final = 8
+
+
+def neighbour_options(data: bytes) -> tuple[int, ...]:
+    """Return where a frame of IPv6 neighbour discovery names a hardware address of its sender.
+
+    Neighbour discovery has no extension headers to look behind: RFC 4861 knows none, and with a
+    fragment header it is refused (RFC 6980).
+    """
+    if len(data) < ICMP6_AT + 1 or data[ETHERNET_SIZE] >> 4 != 6:  # noqa: PLR2004 - the version
+        return ()
+    if data[ETHERNET_SIZE + 6] != IpProtocol.ICMP6 or data[ICMP6_AT] not in _NEIGHBOUR_OPTIONS_AT:
+        return ()
+    at, found = ICMP6_AT + _NEIGHBOUR_OPTIONS_AT[data[ICMP6_AT]], []
+    for _ in range(NEIGHBOUR_OPTION_COUNT_MAX):
+        if at + _OPTION_UNIT > len(data) or not data[at + 1]:
+            break
+        if data[at] in _LINK_LAYER_OPTIONS:
+            found.append(at + 2)
+        at += data[at + 1] * _OPTION_UNIT
+    return tuple(found)
 
 
 # A frame that is flooded is decided by every host, and looked at by every judge: the same octets.

@@ -43,6 +43,8 @@ _DELIVERY: Final = struct.Struct("<4sBBB")
 """Magic, version, kind, sender: how each of our messages begins, whatever its version."""
 _DELIVERY_MAGIC: Final = b"wlbs"
 _DELIVERY_KIND: Final = 2
+_PULL_KIND: Final = 3
+_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,19 @@ def decode_answer(data: bytes, key: HashKey) -> Answer | None:
     if siphash_1_3(key.octets, data[:_TAGGED_SIZE]) != tag:
         return None
     return Answer(challenge, lease_live, boot_nonce)
+
+
+def encode_delivery(sender: HostIndex) -> bytes:
+    """Return a delivery probe, as it stands behind the Ethernet header."""
+    return _DELIVERY.pack(_DELIVERY_MAGIC, _VERSION, _DELIVERY_KIND, sender)
+
+
+def encode_pull(sender: HostIndex) -> bytes:
+    """Return what a host sends from the VMAC to pull it to its own port.
+
+    Its ethertype tells it from a leak; nobody reads more of it.
+    """
+    return _DELIVERY.pack(_DELIVERY_MAGIC, _VERSION, _PULL_KIND, sender)
 
 
 def delivery_sender(message: bytes) -> HostIndex | None:

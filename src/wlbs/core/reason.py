@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a frame was passed, kept, answered, dropped or masked: one number for each reason.
+"""Why a frame was passed, kept, answered, relayed, dropped or masked: one number for each reason.
 
 The numbers are shared with the eBPF programs, which count by them, and are append-only: a reason
 that is retired keeps its number. Knows nothing of how a reason is arrived at; that is `filter`
@@ -24,6 +24,8 @@ class Action(IntEnum):
     """Dropped in silence."""
     MASK = 4
     """Sent, its source rewritten (egress only)."""
+    RELAY = 5
+    """Sent on to another host, from this one's address."""
 
 
 @unique
@@ -62,6 +64,10 @@ class Reason(IntEnum):
     STOPPED = 29
     PROBE_ANSWERED = 30
     DELIVERY_PROBE = 31
+    RELAYED = 32
+    RELAY_AWAITED = 33
+    OWN = 34
+    GUARD_NEIGHBOUR_MASKED = 35
 
 
 ACTION: Final[dict[Reason, Action]] = {
@@ -97,6 +103,10 @@ ACTION: Final[dict[Reason, Action]] = {
     Reason.STOPPED: Action.DROP,
     Reason.PROBE_ANSWERED: Action.ANSWER,
     Reason.DELIVERY_PROBE: Action.DROP,
+    Reason.RELAYED: Action.RELAY,
+    Reason.RELAY_AWAITED: Action.DROP,
+    Reason.OWN: Action.KEEP,
+    Reason.GUARD_NEIGHBOUR_MASKED: Action.MASK,
 }
 """What each reason does to a frame; one action per reason, so that a count tells both."""
 
@@ -133,5 +143,9 @@ MEANING: Final[dict[Reason, str]] = {
     Reason.STOPPED: "this host has been stopped and serves nothing",
     Reason.PROBE_ANSWERED: "a liveness probe, answered by this host's data path",
     Reason.DELIVERY_PROBE: "a delivery probe: frames for the cluster reach this host",
+    Reason.RELAYED: "another host's, and that host receives by relay: sent on to it",
+    Reason.RELAY_AWAITED: "came from the segment, while this host takes relayed frames only",
+    Reason.OWN: "for this host alone, sent to an address that its interface does not have",
+    Reason.GUARD_NEIGHBOUR_MASKED: "sent by this host: ARP or ND of its own, its MAC was masked",
 }
 """One line per reason for people: ``wlbs query``, the docs and the doctor use the same words."""

@@ -30,6 +30,13 @@ class Mark(IntFlag):
 
 NO_MARKS: Final = Mark(0)
 
+NEXT_SHIFT: Final = 2
+"""The upper six bits of a bucket's octet of marks name the next holder; hosts are 64 at most."""
+
+MARKS_MASK: Final = (1 << NEXT_SHIFT) - 1
+
+_IS_FLAGGED: Final = bytes(int(bool(octet & Mark.FLAGGED)) for octet in range(256))
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -37,11 +44,16 @@ class Bucket:
 
     owner: HostIndex
     marks: Mark = NO_MARKS
+    next_holder: HostIndex = NOBODY
+    """Who is asked next, of a flagged bucket, while frames are relayed; the host itself: nobody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """The buckets of one rule; ``owners`` and ``marks`` hold one byte for each bucket."""
+    """The buckets of one rule; ``owners`` and ``marks`` hold one byte for each bucket.
+
+    A byte of ``marks`` is a `Mark` and, from `NEXT_SHIFT` on, the next holder.
+    """
 
     owners: bytes
     marks: bytes = bytes(BUCKET_COUNT)
@@ -53,7 +65,14 @@ class Buckets:
 
     def __getitem__(self, index: BucketIndex) -> Bucket:
         """Return one bucket."""
-        return Bucket(HostIndex(self.owners[index]), Mark(self.marks[index]))
+        octet = self.marks[index]
+        marks = Mark(octet & MARKS_MASK)
+        return Bucket(HostIndex(self.owners[index]), marks, HostIndex(octet >> NEXT_SHIFT))
+
+    @property
+    def flagged_count(self) -> int:
+        """How many are flagged, by this host's marks."""
+        return self.marks.translate(_IS_FLAGGED).count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +108,10 @@ class FilterTable:
     """Where this host's data path answers liveness probes, if anywhere."""
     boot_nonce: int = 0
     """Which load of the programs this is, as it says when probed."""
+    receiver: HostIndex | None = None
+    """Who receives the cluster's frames for all and relays them; None: the segment floods them."""
+    station_macs: tuple[tuple[HostIndex, Mac], ...] = ()
+    """Whom frames may be relayed to, and by whom they are: each host with its address."""
 
     def __post_init__(self) -> None:
         """Refuse a table whose parts do not fit: a programmer's error."""
@@ -102,3 +125,7 @@ class FilterTable:
     def rule_buckets(self, rule: RuleIndex) -> Buckets:
         """Return the buckets of a rule, the default rule included."""
         return self.buckets[-1 if rule == DEFAULT_RULE else rule]
+
+    def station_of(self, index: HostIndex | None) -> Mac | None:
+        """Return the address of a host that takes part in relaying; None if it does not."""
+        return next((mac for host, mac in self.station_macs if host == index), None)

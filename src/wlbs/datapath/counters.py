@@ -5,7 +5,7 @@ Knows that each processor counts reasons for itself. Knows nothing of what a rea
 """
 
 from wlbs.core.reason import Reason
-from wlbs.datapath.layout import COUNTER, HOST_COUNT_MAX
+from wlbs.datapath.layout import COUNTER
 from wlbs.linux import libbpf
 
 
@@ -21,10 +21,10 @@ def read_counter(counters_fd: int, reason: Reason) -> int:
     return sum(count for (count,) in COUNTER.iter_unpack(value)) if value else 0
 
 
-def read_delivery_probes(probes_fd: int) -> tuple[int, ...]:
-    """Return how many delivery probes came from each host, by its index."""
+def read_delivery_probes(probes_fd: int, host_count: int) -> tuple[int, ...]:
+    """Return how many delivery probes came from each of the first hosts, by index."""
     values = (
         libbpf.lookup(probes_fd, host.to_bytes(4, "little"), COUNTER.size)
-        for host in range(HOST_COUNT_MAX)
+        for host in range(host_count)
     )
     return tuple(COUNTER.unpack(value)[0] if value else 0 for value in values)

@@ -45,6 +45,13 @@ CENSUS: Final = struct.Struct(f"<{RULE_COUNT_MAX + 1}QQQQ")
 """A map of groups for each rule, the default rule last; connections, foreign ones, rules."""
 LEASE_REQUEST: Final = struct.Struct("<QQ")
 COUNTER: Final = struct.Struct("<Q")
+SIGHTING_COUNT_MAX: Final = 256
+SIGHTING_KEY: Final = struct.Struct("<QQ8sQ")
+"""Sender, destination, LLC header, ethertype."""
+SIGHTING: Final = struct.Struct("<QQQQI4x16s")
+"""Count, first and last instant, socket, process, name."""
+WATCHED: Final = struct.Struct("<QQ")
+"""Network namespace, interface."""
 
 STATION_MACS_SIZE: Final = 8 * HOST_COUNT_MAX
 RULE_COUNT_SIZE: Final = 1

@@ -15,14 +15,16 @@ from typing import Final
 
 from wlbs.core.census import Census
 from wlbs.core.cluster import TcHook, XdpMode
-from wlbs.core.protocol.events import Instant
+from wlbs.core.protocol.events import DeliveriesCounted, Instant
 from wlbs.core.reason import Reason
+from wlbs.core.sighting import Sighting
 from wlbs.core.table import FilterTable
-from wlbs.datapath import attachment, lease
+from wlbs.datapath import attachment, lease, witness
 from wlbs.datapath.census import read_census
-from wlbs.datapath.counters import read_counters, read_delivery_probes
+from wlbs.datapath.counters import read_counter, read_counters, read_delivery_probes
 from wlbs.datapath.layout import TABLE_COUNT, TABLE_SIZE, Installed, encode
 from wlbs.datapath.lease import Marks
+from wlbs.datapath.sightings import Lookout
 from wlbs.linux import bpffs, libbpf
 from wlbs.linux.clock import calendar_ns
 from wlbs.linux.error import LinuxError
@@ -38,7 +40,16 @@ PROGRAMS: Final = (
     "wlbs_reset_marks",
     "wlbs_census",
 )
-MAPS: Final = ("tables", "active", "lease", "counters", "guard_ethertypes", "delivery_probes")
+MAPS: Final = (
+    "tables",
+    "active",
+    "lease",
+    "counters",
+    "departures",
+    "arrivals",
+    "sighted",
+    "delivery_probes",
+)
 
 _FIRST: Final = bytes(4)
 _ENDED: Final = Instant(0)
@@ -50,6 +61,7 @@ class Datapath:
 
     pins: Path
     _descriptors: dict[str, int] = field(repr=False)
+    _lookout: Lookout = field(repr=False)
 
     @classmethod
     def load(cls, pins: Path, binary: Path = OBJECT) -> "Datapath":
@@ -82,8 +94,11 @@ class Datapath:
             for name in (*PROGRAMS, *MAPS):
                 descriptors[name] = libbpf.open_pinned(pins / name)
                 undo.callback(os.close, descriptors[name])
+            bypasses = witness.open_map(pins)
+            if bypasses is not None:
+                descriptors[witness.MAP] = bypasses
             undo.pop_all()
-        return cls(pins, descriptors)
+        return cls(pins, descriptors, Lookout(descriptors))
 
     def close(self) -> None:
         """Close our descriptors; programs, maps and links go on."""
@@ -152,9 +167,23 @@ class Datapath:
         """Return how many frames every reason has had."""
         return read_counters(self._descriptors["counters"])
 
-    def delivery_probes(self) -> tuple[int, ...]:
-        """Return how many delivery probes each host's index has been seen to send."""
-        return read_delivery_probes(self._descriptors["delivery_probes"])
+    def deliveries(self, host_count: int) -> DeliveriesCounted:
+        """Return what was counted of the delivery probes of so many hosts, and from the VMAC."""
+        return DeliveriesCounted(
+            read_delivery_probes(self._descriptors["delivery_probes"], host_count),
+            read_counter(self._descriptors["counters"], Reason.SOURCE_VMAC),
+        )
+
+    def sightings(self) -> tuple[Sighting, ...]:
+        """Return what was seen of frames from the VMAC; the very same tuple if that is nothing new.
+
+        Of what was sent past the guard only while there is a witness.
+        """
+        return self._lookout.sightings()
+
+    def has_witness(self) -> bool:
+        """Whether it is seen who sends past the guard."""
+        return witness.MAP in self._descriptors
 
     def census(self) -> Census:
         """Return which connections to virtual IPs this host has; by the installed table.
@@ -177,9 +206,24 @@ class Datapath:
         attachment.attach_tc(self.pins, companion, attachment.Place(ifindex, "ingress"), hook)
         attachment.attach_xdp(self.pins, self._descriptors["wlbs_filter"], ifindex, xdp)
 
+    def attach_witness(self, ifindex: int, binary: Path = witness.OBJECT) -> None:
+        """Have it seen who sends past the guard of the interface, which is one of the caller's.
+
+        NotSupportedError says why this kernel cannot; everything else works without.
+        """
+        shared = {name: self._descriptors[name] for name in MAPS}
+        witness.attach(self.pins, shared, ifindex, binary)
+        if not self.has_witness():
+            self._descriptors[witness.MAP] = libbpf.open_pinned(
+                self.pins / witness.FOLDER / witness.MAP
+            )
+
     def detach(self, ifindex: int) -> None:
         """Take everything of ours off the interface; nothing happens if there is nothing."""
         attachment.detach(self.pins, ifindex)
+        witness.detach(self.pins)
+        if self.has_witness():
+            os.close(self._descriptors.pop(witness.MAP))
 
     def remove(self) -> None:
         """Detach everywhere and unpin everything: the kernel forgets the programs."""

@@ -5,8 +5,11 @@ Agents are started as an operator starts them, by their command line, in their h
 Knows the configuration file's form; never asks an agent anything.
 """
 
+import json
 import re
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +19,7 @@ from wlbs.lab.names import NODE_INTERFACE, LabNames
 from wlbs.lab.sweep import processes_in
 from wlbs.lab.wait import wait_until
 from wlbs.linux.error import LinuxError
+from wlbs.scenario.setup import ORDINARY, Setup
 from wlbs.scenario.topology import Topology
 
 READY_S_MAX: Final = 30.0
@@ -28,11 +32,16 @@ _SHELL: Final = ("sh", "-c", f'"$@"; echo "{_ENDED} with status $?"', "sh")
 
 
 def start_agents(
-    names: LabNames, topology: Topology, key: HashKey, other_keys: dict[str, HashKey]
+    names: LabNames,
+    topology: Topology,
+    setup: Setup,
+    key: HashKey,
+    other_keys: dict[str, HashKey],
 ) -> None:
     """Start every host's agent and return when all are ready; some may be given another key."""
     for host in topology.hosts:
-        _write(names, topology, host.name, other_keys.get(host.name, key))
+        text = partial(_text, topology, setup)
+        _write(names, host.name, other_keys.get(host.name, key), text)
         _start(names, host.name)
     for host in topology.hosts:
         _wait_ready(names, host.name)
@@ -96,17 +105,16 @@ def _wait_ready(names: LabNames, host: str) -> None:
         raise LinuxError(what=f"the agent of {host} said: {said}", remedy="mend what it names")
 
 
-def _write(names: LabNames, topology: Topology, host: str, key: HashKey) -> Path:
+def _write(names: LabNames, host: str, key: HashKey, text: Callable[[Path], str]) -> None:
     configuration = configuration_of(names, host)
     configuration.parent.mkdir(parents=True, exist_ok=True)
     key_file = configuration.with_name("key")
     key_file.touch(mode=0o600)
     key_file.write_text(key.octets.hex() + "\n")
-    configuration.write_text(_text(topology, key_file))
-    return configuration
+    configuration.write_text(text(key_file))
 
 
-def _text(topology: Topology, key_file: Path) -> str:
+def _text(topology: Topology, setup: Setup, key_file: Path) -> str:
     hosts = "".join(
         f'\n[[host]]\npriority = {host.number}\nname = "{host.name}"\n'
         f'dedicated_ip = "{host.address}"\n'
@@ -115,8 +123,7 @@ def _text(topology: Topology, key_file: Path) -> str:
     return f"""\
 [cluster]
 name = "lab"
-mode = "stealth"
-primary_ip = "{topology.vip}"
+{_mode_lines(setup)}primary_ip = "{topology.vip}"
 key_file = "{key_file}"
 interface = "{NODE_INTERFACE}"
 xdp = "native"
@@ -131,6 +138,16 @@ ports = 81
 protocol = "tcp"
 affinity = "single"
 """
+
+
+def _mode_lines(setup: Setup) -> str:
+    """Return the keys that say how frames reach the hosts; what is the default goes unsaid."""
+    lines = [f'mode = "{setup.mode}"\n']
+    if not setup.masks_source:
+        lines.append("mask_source = false\n")
+    if setup.healing != ORDINARY.healing:
+        lines.append(f"healing = {json.dumps(sorted(setup.healing))}\n")
+    return "".join(lines)
 
 
 def _command_line(process: int) -> bytes:

@@ -16,7 +16,8 @@ from wlbs.lab.network import build_network
 from wlbs.lab.service import service_runs, start_service
 from wlbs.lab.sweep import sweep
 from wlbs.linux.error import LinuxError
-from wlbs.scenario.topology import SWITCH, Topology
+from wlbs.scenario.setup import ORDINARY
+from wlbs.scenario.topology import Shape, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,12 @@ def build(names: LabNames, topology: Topology) -> None:
     require_root()
     sweep(names.lab)
     names.state.mkdir(parents=True)
-    description = {"hosts": topology.host_count, "clients": topology.client_count}
+    description = {
+        "hosts": topology.host_count,
+        "clients": topology.client_count,
+        "shape": topology.shape,
+        "stranger": topology.stranger,
+    }
     (names.state / "lab.json").write_text(json.dumps(description) + "\n")
     build_network(names, topology)
     for host in topology.hosts:
@@ -45,14 +51,19 @@ def build(names: LabNames, topology: Topology) -> None:
 
 def start_cluster(names: LabNames, topology: Topology) -> None:
     """Start the agents of a lab that is built, under a key of its own."""
-    start_agents(names, topology, HashKey(secrets.token_bytes(KEY_SIZE)), {})
+    start_agents(names, topology, ORDINARY, HashKey(secrets.token_bytes(KEY_SIZE)), {})
 
 
 def read_topology(names: LabNames) -> Topology:
     """Return the topology of a lab that is up; LinuxError if there is none."""
     try:
         description = json.loads((names.state / "lab.json").read_text())
-        return Topology(int(description["hosts"]), int(description["clients"]))
+        return Topology(
+            int(description["hosts"]),
+            int(description["clients"]),
+            Shape(description["shape"]),
+            bool(description["stranger"]),
+        )
     except (OSError, ValueError, KeyError) as error:
         raise LinuxError(
             what=f"there is no lab named {names.lab!r}",
@@ -64,7 +75,8 @@ def status(names: LabNames) -> tuple[NodeStatus, ...]:
     """Return what there is of a lab that is up."""
     topology = read_topology(names)
     hosts = {host.name for host in topology.hosts}
-    rows = [(each.name, str(each.address)) for each in topology.nodes] + [(SWITCH, "")]
+    rows = [(each.name, str(each.address)) for each in topology.nodes]
+    rows += [(switch, "") for switch in topology.switches]
     return tuple(_status_of(names, name, address, name in hosts) for name, address in rows)
 
 
@@ -73,10 +85,10 @@ def namespace_of(names: LabNames, node: str) -> str:
     namespace = names.namespace(node)
     if not (NAMESPACES / namespace).exists():
         topology = read_topology(names)
-        there_are = " ".join(each.name for each in topology.nodes)
+        there_are = " ".join((*(each.name for each in topology.nodes), *topology.switches))
         raise LinuxError(
             what=f"lab {names.lab!r} has no node {node!r}",
-            remedy=f"name one of {there_are} {SWITCH}",
+            remedy=f"name one of {there_are}",
         )
     return namespace
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from wlbs.core.rules import DEFAULT_RULE, RuleIndex
-from wlbs.core.table import Mark
 from wlbs.datapath.loader import Datapath
 from wlbs.lab.names import LabNames
 from wlbs.linux.error import LinuxError
@@ -39,9 +38,8 @@ def read_holdings(names: LabNames, host: str, rule_count: int) -> tuple[Holding,
     for place, rule in enumerate((*map(RuleIndex, range(rule_count)), DEFAULT_RULE)):
         buckets = installed.buckets(rule)
         owned = "".join("1" if owner == installed.own else "0" for owner in buckets.owners)
-        flagged_count = sum(1 for mark in buckets.marks if mark & Mark.FLAGGED)
         # The lowest bit is bucket 0.
-        holdings.append(Holding(host, place, int(owned[::-1], 2), flagged_count))
+        holdings.append(Holding(host, place, int(owned[::-1], 2), buckets.flagged_count))
     return tuple(holdings)
 
 

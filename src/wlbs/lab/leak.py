@@ -1,32 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program of its own: sends one raw broadcast frame with a given source.
+"""A program of its own: sends a raw frame again and again, whatever source it has.
 
-Run inside a namespace as ``python -m wlbs.lab.leak INTERFACE MAC``. It stands for any program on a
-host that knows no better; what it sends passes the egress guard like everything sent by AF_PACKET.
+Run inside a namespace as ``python -m wlbs.lab.leak WAY INTERFACE FRAME COUNT INTERVAL``, the frame
+in hexadecimal digits. It stands for any program on a node that knows no better: ``above``, what it
+sends passes the egress guard like everything sent by AF_PACKET; ``below``, it asks the kernel to
+leave out the queueing discipline and the guard with it. For what is ``under`` a host, INTERFACE is
+the switch's port, where the frame arrives as if the host's cable had brought it. Says ``sent`` when
+the first frame is on its way.
 """
 
+import contextlib
 import socket
 import sys
+import time
+from collections.abc import Callable
 from typing import Final
 
 from wlbs.core.address import BROADCAST, Mac
+from wlbs.lab.names import PASS_PROGRAM
+from wlbs.linux import libbpf, link
+from wlbs.scenario.leaking import EXPERIMENTAL, SIZE_MIN
+from wlbs.scenario.steps import Way
 
-EXPERIMENTAL: Final = 0x88B5
-"""An ethertype for local experiments (IEEE 802, 9.2.4): nobody answers it."""
+SENT: Final = b"sent\n"
 
-PAYLOAD: Final = b"wlbs lab: a frame with a source that is not its sender's"
-SIZE_MIN: Final = 64
-"""Switches may drop what is shorter (IEEE 802.3, 3.2.7), with four octets of checksum left out."""
+_SOL_PACKET: Final = 263
+_PACKET_QDISC_BYPASS: Final = 20
+"""packet(7), since Linux 3.14."""
 
 
-def send(interface: str, source: Mac, payload: bytes = PAYLOAD) -> None:
-    """Send one frame."""
-    header = BROADCAST.octets + source.octets + EXPERIMENTAL.to_bytes(2, "big")
-    frame = (header + payload).ljust(SIZE_MIN, b"\0")
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
-        raw.bind((interface, 0))
-        raw.send(frame)
+def send(interface: str, source: Mac, payload: bytes) -> None:
+    """Send one frame to everybody."""
+    head = BROADCAST.octets + source.octets + EXPERIMENTAL.to_bytes(2, "big")
+    _from_above(interface)((head + payload).ljust(SIZE_MIN, b"\0"))
+
+
+def way_out(way: Way, interface: str) -> Callable[[bytes], None]:
+    """Return what sends a frame this way."""
+    if way is Way.UNDER:
+        return _from_under(interface)
+    return _from_above(interface, is_bypassing=way is Way.BELOW)
+
+
+def _from_above(interface: str, *, is_bypassing: bool = False) -> Callable[[bytes], None]:
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    raw.bind((interface, 0))
+    if is_bypassing:
+        raw.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
+
+    def send_frame(frame: bytes) -> None:
+        # A link that is down loses what is sent: so would a wire.
+        with contextlib.suppress(OSError):
+            raw.send(frame)
+
+    return send_frame
+
+
+def _from_under(port: str) -> Callable[[bytes], None]:
+    """Have frames arrive at a port of the switch that nothing on the host has sent.
+
+    The kernel's live test run hands them to the port as its driver would: captures and the bridge
+    see them come in there, and no hook of the host's end has had them.
+    """
+    programs = libbpf.BpfObject(PASS_PROGRAM).programs()
+    (passing,) = (descriptor for _, descriptor in programs)
+    index = link.find(port).index
+    return lambda frame: libbpf.let_arrive(passing, frame, index)
+
+
+def main() -> None:
+    """Send until the count is over, at a steady pace."""
+    way, interface, frame, count, interval_s = sys.argv[1:]
+    send_frame = way_out(Way(way), interface)
+    due = time.monotonic()
+    for number in range(int(count)):
+        time.sleep(max(0.0, due - time.monotonic()))
+        due += float(interval_s)
+        send_frame(bytes.fromhex(frame))
+        if number == 0:
+            sys.stdout.buffer.write(SENT)
+            sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
-    send(sys.argv[1], Mac.parse(sys.argv[2]))
+    main()

@@ -20,7 +20,7 @@ BRIDGE: Final = "br0"
 PASS_PROGRAM: Final = Path(__file__).parent / "bpf" / "pass.bpf.o"
 
 LAB_NAME: Final = re.compile(r"[a-z][a-z0-9]{0,15}")
-_NAMESPACE: Final = re.compile(r"wlbs-([a-z][a-z0-9]{0,15})-([hcs][0-9]+)")
+_NAMESPACE: Final = re.compile(r"wlbs-([a-z][a-z0-9]{0,15})-([hcsx][0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class LabNames:
         return LABS / self.lab
 
     def namespace(self, node: str) -> str:
-        """Return the network namespace of a host, client or switch."""
+        """Return the network namespace of a node or a switch."""
         return f"wlbs-{self.lab}-{node}"
 
     def instance(self, host: str) -> str:

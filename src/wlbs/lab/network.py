@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lab's segment: namespaces, veth pairs and a bridge, from a topology.
+"""A lab's segment: namespaces, veth pairs and bridges, from a topology.
 
-Knows addresses, routes and kernel settings. Knows nothing of agents, services or traffic; what is
-made here goes away with its namespaces, which is what `sweep` relies on.
+Knows addresses, routes and kernel settings; what makes one bridge a switch and another a hub is in
+`bridge`. Knows nothing of agents, services or traffic; what is made here goes away with its
+namespaces, which is what `sweep` relies on.
 """
 
 import sys
 from typing import Final
 
 from wlbs.core.address import IpAddress
+from wlbs.lab.bridge import add_bridge, plug_in
 from wlbs.lab.command import inside, run
-from wlbs.lab.names import BRIDGE, NODE_INTERFACE, PASS_PROGRAM, LabNames
+from wlbs.lab.names import NODE_INTERFACE, PASS_PROGRAM, LabNames
 from wlbs.linux.error import LinuxError
-from wlbs.scenario.topology import PREFIX_LENGTH, SWITCH, Node, Topology, network_behind
+from wlbs.scenario.topology import PREFIX_LENGTH, Node, Shape, Topology, network_behind
 
 _NEVER: Final = 0
 _COOKIES_ON_OVERFLOW: Final = 1
@@ -24,16 +26,18 @@ def build_network(names: LabNames, topology: Topology) -> None:
     """Make the namespaces, the bridge, the links and the routes of a topology."""
     if not PASS_PROGRAM.exists():
         raise LinuxError(what=f"{PASS_PROGRAM} has not been compiled", remedy="type `make setup`")
-    for node in (SWITCH, *(each.name for each in topology.nodes)):
+    for node in (*topology.switches, *(each.name for each in topology.nodes)):
         run(("ip", "netns", "add", names.namespace(node)))
         _set_kernel(names, node)
-    _in(names, SWITCH, f"link add {BRIDGE} type bridge stp_state 0 mcast_snooping 0")
-    _in(names, SWITCH, f"link set {BRIDGE} up")
+    for switch in topology.switches:
+        add_bridge(names, switch, topology.shape)
+    for one, other in topology.trunks:
+        _connect_switches(names, topology.shape, one, other)
     for each in topology.nodes:
-        _connect(names, each)
+        _connect(names, topology, each)
     for host in topology.hosts:
         # Without native XDP on this end, veth loses what the host sends back by XDP_TX.
-        _in(names, SWITCH, f"link set dev {host.name} xdpdrv obj {PASS_PROGRAM} sec xdp")
+        _in(names, host.switch, f"link set dev {host.name} xdpdrv obj {PASS_PROGRAM} sec xdp")
         for client in topology.clients:
             _in(names, host.name, f"route add {network_behind(client)} via {client.address}")
     for client in topology.clients:
@@ -52,16 +56,30 @@ def send_cookies(names: LabNames, topology: Topology, host: str | None) -> None:
         run(inside(names.namespace(each.name), "sysctl", "-q", "-w", words))
 
 
-def _connect(names: LabNames, node: Node) -> None:
-    """Plug a node into the switch: the port there has the node's name."""
-    namespace, switch = names.namespace(node.name), names.namespace(SWITCH)
+def begin_forwarding(names: LabNames, topology: Topology) -> None:
+    """Have every host send on what reaches its stack for somebody else, as a router does."""
+    for each in topology.hosts:
+        run(inside(names.namespace(each.name), "sysctl", "-q", "-w", "net.ipv4.ip_forward=1"))
+
+
+def _connect_switches(names: LabNames, shape: Shape, one: str, other: str) -> None:
+    """Put a cable between two switches: each end has the other switch's name."""
+    there = names.namespace(other)
+    _in(names, one, f"link add {other} type veth peer name {one} netns {there}")
+    plug_in(names, one, other, shape, is_host=False)
+    plug_in(names, other, one, shape, is_host=False)
+
+
+def _connect(names: LabNames, topology: Topology, node: Node) -> None:
+    """Plug a node into its switch: the port there has the node's name."""
+    namespace, switch = names.namespace(node.name), names.namespace(node.switch)
     pair = f"link add {NODE_INTERFACE} netns {namespace} address {node.mac}"
     run(("ip", *f"{pair} type veth peer name {node.name} netns {switch}".split()))
     # A veth leaves checksums to an offload that no wire will do; captures and frames that come
     # back by XDP_TX would carry bad ones. Entered by a process of its own: the request is an
     # ioctl, which knows only the caller's namespace.
     run(inside(namespace, sys.executable, "-m", "wlbs.lab.offload", NODE_INTERFACE))
-    _in(names, SWITCH, f"link set {node.name} master {BRIDGE} up")
+    plug_in(names, node.switch, node.name, topology.shape, is_host=node in topology.hosts)
     _in(names, node.name, _address(node.address))
     _in(names, node.name, f"link set {NODE_INTERFACE} up")
     _in(names, node.name, "link set lo up")

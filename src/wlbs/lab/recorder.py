@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records what happens in a lab from outside: captures, the switch's table, neighbour tables.
+"""Records what happens in a lab from outside: captures, the switches' tables, neighbour tables.
 
 Knows Debian's tcpdump, ``bridge monitor`` and ``ip monitor``, and how their output reads. Knows
 nothing of what should be in it.
@@ -18,12 +18,14 @@ from typing import Final
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.pcap import read_capture
 from wlbs.lab.command import inside, run
-from wlbs.lab.leak import EXPERIMENTAL, send
+from wlbs.lab.leak import send
 from wlbs.lab.names import BRIDGE, NODE_INTERFACE, LabNames
 from wlbs.lab.wait import wait_until
 from wlbs.linux import namespace
 from wlbs.scenario.evidence import BridgeEntry, Direction, NeighbourEntry, SeenFrame
-from wlbs.scenario.topology import SWITCH, Topology
+from wlbs.scenario.forwarding import TableHistory
+from wlbs.scenario.leaking import EXPERIMENTAL
+from wlbs.scenario.topology import Node, Topology
 
 SNAP_SIZE: Final = 128
 """Ethernet, IPv4 and TCP headers with all options are 134 bytes at most; ours stay below 80."""
@@ -38,15 +40,25 @@ TAIL_SIZE: Final = 1 << 16
 
 _STAMPED: Final = re.compile(r"^\[([^\]]+)\] (.*)$")
 _LOST: Final = re.compile(r"(\d+) packets? dropped")
-_MAC: Final = re.compile(r"^([0-9a-f]{2}(?::[0-9a-f]{2}){5}) dev (\S+)")
+_MAC: Final = re.compile(r"^(Deleted )?([0-9a-f]{2}(?::[0-9a-f]{2}){5}) dev (\S+)(.*)")
+_NOT_LEARNED: Final = ("permanent", "self")
+"""What stands in entries of a port's own addresses and of those it is to hear."""
 _NEIGHBOUR: Final = re.compile(r"^(\S+) dev \S+ lladdr (\S+)")
 
 
-def switch_table(names: LabNames) -> tuple[tuple[Mac, str], ...]:
-    """Return the addresses the switch holds now, each with its port; its own are left out."""
-    words = inside(names.namespace(SWITCH), "bridge", "fdb", "show", "br", BRIDGE)
-    entries = [_MAC.match(line) for line in run(words).splitlines() if "permanent" not in line]
-    return tuple((Mac.parse(entry[1]), entry[2]) for entry in entries if entry)
+def switch_table(names: LabNames, switch: str) -> tuple[tuple[Mac, str], ...]:
+    """Return the addresses a switch holds now, each with its port; its own are left out."""
+    words = inside(names.namespace(switch), "bridge", "fdb", "show", "br", BRIDGE)
+    changes = [change for line in run(words).splitlines() if (change := _table_change(line))]
+    return tuple((mac, port) for mac, port, _ in changes)
+
+
+def _table_change(line: str) -> tuple[Mac, str, bool] | None:
+    """Return the address, its port, and whether it is there now; None for other lines."""
+    entry = _MAC.match(line)
+    if not entry or any(word in entry[4] for word in _NOT_LEARNED):
+        return None
+    return Mac.parse(entry[2]), entry[3], not entry[1]
 
 
 def _is_complete(capture: Path) -> bool:
@@ -73,10 +85,11 @@ class Recorder:
         self._folder.mkdir()
         for node in self._topology.nodes:
             for direction in Direction:
-                self._capture(node.name, direction)
+                self._capture(node, direction)
         for host in self._topology.hosts:
             self._capture_kept(host.name)
-        self._watch(SWITCH, ("bridge", "-ts", "monitor", "fdb"))
+        for switch in self._topology.switches:
+            self._watch(switch, ("bridge", "-ts", "monitor", "fdb"))
         for client in self._topology.clients:
             self._watch(client.name, ("ip", "-ts", "monitor", "neigh"))
         for node in self._topology.nodes:
@@ -127,15 +140,22 @@ class Recorder:
         return tuple(sorted(found, key=lambda each: each.at_s))
 
     def bridge_entries(self) -> tuple[BridgeEntry, ...]:
-        """Return every entry the switch learned, and those it holds now."""
-        found = []
-        for at_s, words in self._lines(SWITCH):
-            entry = _MAC.match(words)
-            if entry:
-                found.append(BridgeEntry(at_s, Mac.parse(entry[1]), entry[2]))
-        now = time.time() - self.origin_s
-        found += [BridgeEntry(now, mac, port) for mac, port in switch_table(self._names)]
-        return tuple(found)
+        """Return every entry the switches ever held, those they hold now included."""
+        history = TableHistory()
+        for switch in self._topology.switches:
+            for at_s, words in self._lines(switch):
+                change = _table_change(words)
+                if change is None:
+                    continue
+                mac, port, is_there = change
+                if is_there:
+                    history.learn(at_s, switch, mac, port)
+                else:
+                    history.forget(at_s, switch, mac)
+            now = time.time() - self.origin_s
+            for mac, port in switch_table(self._names, switch):
+                history.learn(now, switch, mac, port)
+        return history.entries()
 
     def neighbours(self) -> tuple[NeighbourEntry, ...]:
         """Return every neighbour entry with a hardware address the clients had."""
@@ -146,16 +166,13 @@ class Recorder:
             if (entry := _NEIGHBOUR.match(words))
         )
 
-    def captured_size(self, node: str, direction: Direction) -> int:
-        """Return how much has been captured so far at a port."""
-        return self._path(node, direction, "pcap").stat().st_size
-
     def _wait_listening(self, log: Path) -> None:
         wait_until(lambda: "listening on" in log.read_text(), f"tcpdump ({log.stem})")
 
-    def _capture(self, node: str, direction: Direction) -> None:
-        words = f"-i {node} -Q {direction.value} -w {self._path(node, direction, 'pcap')}"
-        self._dump(SWITCH, words, self._path(node, direction, "log"))
+    def _capture(self, node: Node, direction: Direction) -> None:
+        port, path = node.name, self._path(node.name, direction, "pcap")
+        words = f"-i {port} -Q {direction.value} -w {path}"
+        self._dump(node.switch, words, self._path(port, direction, "log"))
 
     def _capture_kept(self, host: str) -> None:
         """Capture behind a host's filter, where what it has dropped does not come."""

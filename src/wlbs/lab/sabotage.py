@@ -154,7 +154,7 @@ def _reprogrammed(site: Site, variant: str) -> None:
 
 
 def _pinned_maps(pins: Path) -> list[Path]:
-    others = ("link-", "clsact-")
+    others = ("link-", "clsact-", "witness")
     return [
         pin
         for pin in sorted(pins.iterdir())

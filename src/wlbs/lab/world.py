@@ -5,7 +5,6 @@ Knows who carries each step out and where each kind of evidence lies. Judges not
 agent anything.
 """
 
-import sys
 import time
 from contextlib import ExitStack
 from typing import Final
@@ -14,25 +13,27 @@ from wlbs.config.load import load
 from wlbs.core.buckets import BUCKET_COUNT, HashKey
 from wlbs.core.cluster import Cluster
 from wlbs.lab.agents import configuration_of, start_agents
+from wlbs.lab.bridge import set_ageing
 from wlbs.lab.build import build
 from wlbs.lab.burden import Burden
 from wlbs.lab.clients import AttemptHook, Clients
-from wlbs.lab.command import inside, run
 from wlbs.lab.cuts import Cuts
 from wlbs.lab.deeds import Deeds
 from wlbs.lab.kernel import read_counters, read_holdings, read_nonce
-from wlbs.lab.names import NODE_INTERFACE, LabNames
-from wlbs.lab.network import send_cookies
+from wlbs.lab.names import LabNames
+from wlbs.lab.network import begin_forwarding, send_cookies
 from wlbs.lab.recorder import Recorder
 from wlbs.lab.sabotage import NO_SABOTAGE, Sabotage, Site
+from wlbs.lab.senders import Senders
 from wlbs.lab.service import read_log
 from wlbs.lab.wait import wait_until
 from wlbs.linux import link, namespace
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.draw import PlannedFlow
-from wlbs.scenario.evidence import Direction, Evidence
-from wlbs.scenario.steps import Cut, Deed, Do
-from wlbs.scenario.topology import SWITCH, Topology
+from wlbs.scenario.evidence import Evidence
+from wlbs.scenario.setup import Setup
+from wlbs.scenario.steps import Cut, Deed, Do, SendFrom
+from wlbs.scenario.topology import Topology
 
 CONVERGED_S_MAX: Final = 10.0
 """Agents listen for a fraction of a second and agree within another."""
@@ -57,6 +58,7 @@ class LabWorld:
         self._recorder = Recorder(names, self._topology)
         self._deeds = Deeds(names)
         self._burden = Burden()
+        self._senders = Senders(names, self._topology)
         self._clients: Clients | None = None
         self._cuts: Cuts | None = None
         self._cluster: Cluster | None = None
@@ -71,19 +73,25 @@ class LabWorld:
         assert self._cluster is not None, "known once `begin` has returned"
         return self._cluster
 
-    def begin(self, topology: Topology, key: HashKey) -> None:
+    def begin(self, topology: Topology, key: HashKey, setup: Setup) -> None:
         """Build the lab, start to record, start clients and agents; return when all have shares."""
         self._topology = topology
         build(self._names, topology)
+        if setup.forwarding:
+            begin_forwarding(self._names, topology)
+        vmac = setup.cluster(topology, key).vmac
+        self._senders = Senders(self._names, topology)
+        self._undoing.callback(self._senders.end)
         self._recorder = Recorder(self._names, topology)
         self._undoing.callback(self._recorder.end)
         self._recorder.start()
-        self._cuts = Cuts(self._names, topology.vmac)
+        self._cuts = Cuts(self._names, topology, vmac)
         self._undoing.callback(self._cuts.close)
         self._clients = Clients(self._names, topology, self._on_attempt)
         self._undoing.callback(self._clients.end)
         site = Site(self._names, topology, key)
-        start_agents(self._names, topology, key, self._sabotage.other_keys(site))
+        other_keys = self._sabotage.other_keys(site)
+        start_agents(self._names, topology, setup, key, other_keys)
         self._cluster = load(configuration_of(self._names, topology.hosts[0].name)).cluster
         if not self._sabotage.is_dividing:
             everybody = tuple(host.name for host in topology.hosts)
@@ -141,7 +149,7 @@ class LabWorld:
 
     def set_carrier(self, host: str, *, up: bool) -> None:
         """Take the switch's end of a host's link down, or up: the host's end follows it."""
-        with namespace.entered(self._names.namespace(SWITCH)):
+        with namespace.entered(self._names.namespace(self._topology.node(host).switch)):
             link.set_up(host, up=up)
 
     def do(self, do: Do) -> None:
@@ -184,15 +192,22 @@ class LabWorld:
         """Have other programs keep the processors busy, or end them."""
         self._burden.occupy(busy=busy)
 
-    def leak(self, host: str) -> None:
-        """Send the frame and wait until it has been captured at the host's port."""
-        before = self._recorder.captured_size(host, Direction.FROM_NODE)
-        program = (sys.executable, "-m", "wlbs.lab.leak", NODE_INTERFACE, str(self._topology.vmac))
-        run(inside(self._names.namespace(host), *program))
-        wait_until(
-            lambda: self._recorder.captured_size(host, Direction.FROM_NODE) > before,
-            f"the leaked frame at port {host}",
-        )
+    def send_from(self, order: SendFrom) -> None:
+        """Start a program that sends frames from the VMAC, and wait for its first."""
+        self._senders.send_from(order)
+
+    def stop_sending(self, node: str) -> None:
+        """End the programs that send from a node."""
+        self._senders.stop(node)
+
+    def set_ageing(self, seconds: float | None) -> None:
+        """Tell every bridge how long it may remember."""
+        set_ageing(self._names, self._topology, seconds)
+
+    def limit_flooding(self, frames_per_s: int | None) -> None:
+        """Put a limit on what comes in at each port of the switches, or take it away."""
+        assert self._cuts is not None, "begin comes first"
+        self._cuts.limit_flooding(frames_per_s)
 
     def finish(self) -> Evidence:
         """Have everything reported, stop recording and gather what was recorded."""
@@ -202,6 +217,8 @@ class LabWorld:
         self._note_nonces()
         self._there.report()
         self.heal()
+        self.limit_flooding(None)
+        self._senders.end()
         self._recorder.stop()
         return Evidence(
             attempts=tuple(self._there.attempts),

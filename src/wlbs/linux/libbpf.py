@@ -23,6 +23,8 @@ LOG_LINES_SHOWN: Final = 6
 
 _TRACE_ITER: Final = 28
 """``enum bpf_attach_type``."""
+_LIVE_FRAMES: Final = 1 << 1
+"""``BPF_F_TEST_XDP_LIVE_FRAMES``, since Linux 5.18 (commit b530e9e1063e)."""
 _READ_SIZE: Final = 1 << 16
 
 NO_MAPS: Final[Mapping[str, int]] = {}
@@ -73,6 +75,19 @@ class _RunOptions(ctypes.Structure):
     )
 
 
+class _XdpContext(ctypes.Structure):
+    """``struct xdp_md``; ``data`` and ``data_end`` are offsets here."""
+
+    _fields_ = (
+        ("data", _U32),
+        ("data_end", _U32),
+        ("data_meta", _U32),
+        ("ingress_ifindex", _U32),
+        ("rx_queue_index", _U32),
+        ("egress_ifindex", _U32),
+    )
+
+
 class _LinkOptions(ctypes.Structure):
     """The beginning of ``struct bpf_link_create_opts``; the rest is for other kinds of link."""
 
@@ -113,6 +128,10 @@ _SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "bpf_map__reuse_fd": (_INT, (_POINTER, _INT)),
     "bpf_map_update_elem": (_INT, (_INT, _POINTER, _POINTER, ctypes.c_uint64)),
     "bpf_map_lookup_elem": (_INT, (_INT, _POINTER, _POINTER)),
+    "bpf_map_lookup_batch": (
+        _INT,
+        (_INT, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER),
+    ),
     "bpf_obj_pin": (_INT, (_INT, _TEXT)),
     "bpf_obj_get": (_INT, (_TEXT,)),
     "bpf_obj_get_info_by_fd": (_INT, (_INT, _POINTER, _POINTER)),
@@ -157,6 +176,10 @@ def refused(what: str, number: int) -> LinuxError:
         return LinuxError(text, "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
     if number == errno.ENOENT:
         return LinuxError(text, "start the agent first: nothing is loaded")
+    if number == errno.ESRCH:
+        return NotSupportedError(
+            f"{what}: the kernel has no such function", "use another kernel, or do without"
+        )
     if number in {errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}:
         return NotSupportedError(text, "use Linux 6.1 or later on a device that has this feature")
     return LinuxError(text, "see the kernel's log: dmesg | tail")
@@ -263,6 +286,25 @@ def lookup(map_fd: int, key: bytes, value_size: int) -> bytes | None:
     return value.raw if result == 0 else None
 
 
+def entries(map_fd: int, sizes: tuple[int, int], count_max: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield key and value of each entry of a hash map, whose sizes are given, read at once."""
+    key_size, value_size = sizes
+    keys = ctypes.create_string_buffer(key_size * count_max)
+    values = ctypes.create_string_buffer(value_size * count_max)
+    position, count = ctypes.c_uint64(), _U32(count_max)
+    call(
+        "cannot read a map",
+        "bpf_map_lookup_batch",
+        *(map_fd, None, ctypes.byref(position), keys, values, ctypes.byref(count), None),
+        tolerated=(errno.ENOENT,),  # there are no more
+    )
+    for at in range(count.value):
+        yield (
+            keys.raw[at * key_size : (at + 1) * key_size],
+            values.raw[at * value_size : (at + 1) * value_size],
+        )
+
+
 def possible_cpu_count() -> int:
     """Return how many values an entry of a per-CPU map has."""
     return call("cannot count the processors", "libbpf_num_possible_cpus")
@@ -308,6 +350,24 @@ class FrameRunner:
             self._out.raw[: options.data_size_out],
             int(options.duration_ns),
         )
+
+
+def let_arrive(program_fd: int, frame: bytes, ifindex: int) -> None:
+    """Have a frame arrive at an interface that runs native XDP, as this XDP program decides it.
+
+    The interface is one of the caller's namespace. What the program passes goes up its stack.
+    """
+    context = _XdpContext(data_end=len(frame), ingress_ifindex=ifindex)
+    options = _RunOptions(
+        size=ctypes.sizeof(_RunOptions),
+        data_in=ctypes.cast(ctypes.c_char_p(frame), _POINTER),
+        data_size_in=len(frame),
+        ctx_in=ctypes.cast(ctypes.byref(context), _POINTER),
+        ctx_size_in=ctypes.sizeof(context),
+        repeat=1,
+        flags=_LIVE_FRAMES,
+    )
+    call("cannot inject a frame", "bpf_prog_test_run_opts", program_fd, ctypes.byref(options))
 
 
 def create_link(program_fd: int, ifindex: int, attach_type: int, flags: int = 0) -> int:

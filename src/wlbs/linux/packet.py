@@ -10,12 +10,16 @@ import socket
 from dataclasses import dataclass
 from typing import Final
 
-from wlbs.core.address import BROADCAST, MAC_SIZE, Mac
+from wlbs.core.address import MAC_SIZE, Mac
 from wlbs.core.frame import ETHERNET_SIZE
 from wlbs.linux.error import LinuxError
 
 FRAME_SIZE_MAX: Final = 2048
 """More than any frame of ours; what is longer arrives cut and is refused as malformed."""
+
+_SOL_PACKET: Final = 263
+_PACKET_QDISC_BYPASS: Final = 20
+"""Since Linux 3.14 (commit d346a3fae3ff): straight to the driver, past every egress program."""
 
 _PASSING: Final = frozenset({errno.ENETDOWN, errno.ENOBUFS, errno.EAGAIN, errno.ENXIO})
 """The link is down or full: what is lost now is as lost as on the wire, and said again."""
@@ -32,9 +36,9 @@ class Received:
 class PacketSocket:
     """A raw socket bound to one interface and one ethertype; never blocks."""
 
-    def __init__(self, interface: str, ethertype: int, station_mac: Mac) -> None:
+    def __init__(self, interface: str, ethertype: int) -> None:
         """Open it; LinuxError without the privilege or the interface."""
-        self._head = BROADCAST.octets + station_mac.octets + ethertype.to_bytes(2, "big")
+        self._ethertype = ethertype.to_bytes(2, "big")
         try:
             self._socket = socket.socket(
                 socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0
@@ -48,15 +52,23 @@ class PacketSocket:
         """Return the descriptor, for an event loop."""
         return self._socket.fileno()
 
-    def broadcast(self, payload: bytes) -> bool:
-        """Send a frame to everybody on the segment; False if the link is down or full."""
+    def send(self, destination: Mac, source: Mac, payload: bytes) -> bool:
+        """Send a frame of this ethertype; False if the link is down or full."""
         try:
-            self._socket.send(self._head + payload)
+            self._socket.send(destination.octets + source.octets + self._ethertype + payload)
         except OSError as error:
             if error.errno not in _PASSING:
                 raise
             return False
         return True
+
+    def send_past_guard(self, destination: Mac, source: Mac, payload: bytes) -> bool:
+        """Send a frame that no egress program sees; False if the link is down or full."""
+        self._socket.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
+        try:
+            return self.send(destination, source, payload)
+        finally:
+            self._socket.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 0)
 
     def receive(self) -> Received | None:
         """Return the next frame that somebody else sent, or None if there is none now."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum, unique
 
 from wlbs.core.address import IpAddress, Mac
+from wlbs.scenario.topology import SWITCH
 
 
 @unique
@@ -102,7 +103,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class SeenFrame:
-    """One frame at one switch port."""
+    """One frame at one switch port: a node's, never a trunk's."""
 
     at_s: float
     port: str
@@ -112,11 +113,21 @@ class SeenFrame:
 
 @dataclass(frozen=True, slots=True)
 class BridgeEntry:
-    """A MAC address the switch held for a port at some moment."""
+    """A MAC address that a switch held for one of its ports, from when until when.
+
+    A trunk's port has the other switch's name. An entry that moves to another port ends there and
+    begins anew; ``gone_s`` is None for one that was held to the end.
+    """
 
     at_s: float
     mac: Mac
     port: str
+    switch: str = SWITCH
+    gone_s: float | None = None
+
+    def held_at(self, at_s: float) -> bool:
+        """Tell whether the switch held it at a moment."""
+        return self.at_s <= at_s and (self.gone_s is None or at_s < self.gone_s)
 
 
 @dataclass(frozen=True, slots=True)

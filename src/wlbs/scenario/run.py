@@ -23,15 +23,18 @@ from wlbs.scenario.steps import (
     Do,
     EndAttempts,
     Heal,
-    Leak,
+    LimitFlooding,
     Occupy,
     OpenConnections,
     Scenario,
     SendAgain,
     SendCookies,
     SendFlows,
+    SendFrom,
+    SetAgeing,
     SetCarrier,
     Step,
+    StopSending,
     Vanish,
     Wait,
 )
@@ -56,12 +59,15 @@ ClientStep = (
 )
 """What clients do."""
 
+SegmentStep = Cut | Heal | SetCarrier | SendFrom | StopSending | SetAgeing | LimitFlooding
+"""What happens on the segment."""
+
 
 def run(
     scenario: Scenario, world: World, seed: int, on_step: Callable[[Step], None] = lambda _: None
 ) -> Report:
     """Carry out every step and judge what was observed; ``on_step`` hears of each step first."""
-    world.begin(scenario.topology, draw_key(seed))
+    world.begin(scenario.topology, draw_key(seed), scenario.setup)
     moments = _Interpreter(scenario, world, seed).carry_out_all(on_step)
     evidence = replace(world.finish(), moments=moments)
     observed = Observed(scenario, evidence)
@@ -122,8 +128,22 @@ class _Interpreter:
                 | EndAttempts()
             ):
                 self._have_clients(index, step)
-            case Cut() | Heal() | SetCarrier() | Do() | SendCookies() | Occupy() | Leak():
+            case (
+                Cut()
+                | Heal()
+                | SetCarrier()
+                | SendFrom()
+                | StopSending()
+                | SetAgeing()
+                | LimitFlooding()
+            ):
                 self._have_happen(step)
+            case Do():
+                world.do(step)
+            case SendCookies():
+                world.send_cookies(step.host)
+            case Occupy():
+                world.occupy(busy=step.busy)
             case _:
                 assert_never(step)
         return True
@@ -161,9 +181,7 @@ class _Interpreter:
     def _aim(self, host: str | None) -> Choice:
         return Aim(self._world.cluster, host) if host else anywhere
 
-    def _have_happen(
-        self, step: Cut | Heal | SetCarrier | Do | SendCookies | Occupy | Leak
-    ) -> None:
+    def _have_happen(self, step: SegmentStep) -> None:
         world = self._world
         match step:
             case Cut():
@@ -172,14 +190,14 @@ class _Interpreter:
                 world.heal()
             case SetCarrier():
                 world.set_carrier(step.host, up=step.up)
-            case Do():
-                world.do(step)
-            case SendCookies():
-                world.send_cookies(step.host)
-            case Occupy():
-                world.occupy(busy=step.busy)
-            case Leak():
-                world.leak(step.host)
+            case SendFrom():
+                world.send_from(step)
+            case StopSending():
+                world.stop_sending(step.node)
+            case SetAgeing():
+                world.set_ageing(step.seconds)
+            case LimitFlooding():
+                world.limit_flooding(step.frames_per_s)
             case _:
                 assert_never(step)
 
@@ -195,7 +213,9 @@ def _seconds_until_end(batch: str, steps: Sequence[Step]) -> float:
                 seconds += step.seconds + step.drawn_s
             case AwaitStopped() | AwaitHolders():
                 seconds += step.seconds
-            case Cut() | Heal() | SetCarrier() | SendCookies() | Occupy():
+            case Cut() | Heal() | SetCarrier() | StopSending() | SetAgeing() | LimitFlooding():
+                pass
+            case SendCookies() | Occupy():
                 pass
             case _:
                 seconds += STEP_S_MAX

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 
 from wlbs.scenario.expectations import Expects
+from wlbs.scenario.setup import ORDINARY, Setup
 from wlbs.scenario.topology import Topology
 
 
@@ -228,11 +229,75 @@ class Occupy:
     busy: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Leak:
-    """A program on a host sends a raw frame with the VMAC as its source."""
+@unique
+class Leaked(StrEnum):
+    """What is sent with the VMAC as its source."""
 
-    host: str
+    BROADCAST = "broadcast"
+    """A frame to everybody, of an ethertype that nobody answers."""
+    UNICAST = "unicast"
+    """The same to one node: only the switches on the way learn."""
+    ANNOUNCEMENT = "announcement"
+    """An LLC frame to a group, as Network Monitor sends while it captures (Q258609)."""
+    RARP = "rarp"
+    """A request to everybody, as a hypervisor sends for a guest's address (VMware 1556)."""
+
+
+@unique
+class Way(StrEnum):
+    """Where on its node a frame is sent."""
+
+    ABOVE = "above"
+    """Through the guard, like everything that a program sends."""
+    BELOW = "below"
+    """Past the guard, like what is bound below it: ``PACKET_QDISC_BYPASS``."""
+    UNDER = "under"
+    """Under the host, by its hypervisor or firmware: the host sees nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendFrom:
+    """A node sends ``count`` frames with the VMAC as their source, one every ``interval_s``.
+
+    Goes on with the next step once the first of them has been seen at the node's port. ``to`` is
+    who gets a `Leaked.UNICAST`. A node without a guard knows no difference between above and below.
+    """
+
+    node: str
+    kind: Leaked = Leaked.BROADCAST
+    way: Way = Way.ABOVE
+    count: int = 1
+    interval_s: float = 0.1
+    to: str | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StopSending:
+    """A node sends no further frame that it was told to send; what it has sent stays sent."""
+
+    node: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAgeing:
+    """Switches forget an address that they have not seen for so long; None: as they came, 300 s."""
+
+    seconds: float | None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitFlooding:
+    """Storm control: switches flood so many frames a second of each port; None: any number.
+
+    What is above the limit is dropped. A frame counts as flooded if it is to everybody, to a group
+    or to the VMAC.
+    """
+
+    frames_per_s: int | None
+    label: str = ""
 
 
 Step = (
@@ -252,7 +317,10 @@ Step = (
     | AwaitHolders
     | SendCookies
     | Occupy
-    | Leak
+    | SendFrom
+    | StopSending
+    | SetAgeing
+    | LimitFlooding
 )
 
 
@@ -265,3 +333,4 @@ class Scenario:
     topology: Topology
     steps: tuple[Step, ...]
     expects: tuple[Expects, ...]
+    setup: Setup = ORDINARY

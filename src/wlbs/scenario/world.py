@@ -10,7 +10,8 @@ from wlbs.core.buckets import HashKey
 from wlbs.core.cluster import Cluster
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import Evidence
-from wlbs.scenario.steps import Cut, Do
+from wlbs.scenario.setup import Setup
+from wlbs.scenario.steps import Cut, Do, SendFrom
 from wlbs.scenario.topology import Topology
 
 
@@ -25,8 +26,8 @@ class World(Protocol):
     def cluster(self) -> Cluster:
         """The cluster as its hosts are configured; known once `begin` has returned."""
 
-    def begin(self, topology: Topology, key: HashKey) -> None:
-        """Build the topology, start a cluster with this key, and begin to observe.
+    def begin(self, topology: Topology, key: HashKey, setup: Setup) -> None:
+        """Build the topology, start a cluster with this key and setup, and begin to observe.
 
         Returns when every host holds its share.
         """
@@ -79,8 +80,17 @@ class World(Protocol):
     def occupy(self, *, busy: bool) -> None:
         """Keep every processor of the hosts busy with other programs, or no longer."""
 
-    def leak(self, host: str) -> None:
-        """Send a frame with the VMAC as its source from a host, and see it on the segment."""
+    def send_from(self, order: SendFrom) -> None:
+        """Begin to send frames from the VMAC, and return when the first is on the segment."""
+
+    def stop_sending(self, node: str) -> None:
+        """Have a node send none of these any more."""
+
+    def set_ageing(self, seconds: float | None) -> None:
+        """Have the switches forget what they have not seen for so long, or as they came."""
+
+    def limit_flooding(self, frames_per_s: int | None) -> None:
+        """Have the switches flood no more than this of each port."""
 
     def finish(self) -> Evidence:
         """Stop observing and return all that was observed."""

@@ -15,17 +15,17 @@ from wlbs.core.cluster import Cluster
 from wlbs.core.frame import ETHERNET_SIZE, Arp, EtherType, Frame, Packet, parse
 from wlbs.core.probe import PROBE_PORT
 from wlbs.core.protocol.effects import (
+    BounceLink,
     CountConnections,
+    CountDeliveries,
     Effect,
     EndLease,
     HoldLease,
     InstallTable,
-    Refuse,
-    ReportMembership,
-    ReportRefusal,
-    ReportState,
+    SendDelivery,
     SendHeartbeat,
     SendProbe,
+    SendPull,
     State,
 )
 from wlbs.core.protocol.events import (
@@ -47,6 +47,7 @@ from wlbs.scenario.evidence import LogEntry
 from wlbs.scenario.topology import Node
 from wlbs.sim.agent import BUSY, CALM, Agent, Hands
 from wlbs.sim.frames import Path, ethernet, is_for, read_tcp, read_udp, tcp, udp
+from wlbs.sim.igmp import Groups
 from wlbs.sim.kernel import Kernel
 from wlbs.sim.parts import Parts
 from wlbs.sim.prng import Prng
@@ -73,6 +74,8 @@ class Surroundings:
     on_event: Callable[["Host", Event, tuple[Effect, ...]], None]
     on_done: Callable[["Host", Event, Instant], None]
     on_kept: Callable[[str, bytes], None] = lambda _host, _data: None
+    bounce: Callable[[str], None] = lambda _host: None
+    """Takes a host's link down and up again."""
 
 
 class Host:
@@ -94,6 +97,7 @@ class Host:
         self._is_busy = False
         self._agents = Prng(seed, f"{node.name} agent")
         self._station = Station(around.schedule, node, self.send)
+        self.groups = Groups(around.schedule, Prng(seed, f"{node.name} groups"), node, self.send)
         self._stack = TcpStack(
             around.schedule,
             Prng(seed, f"{node.name} stack"),
@@ -188,6 +192,10 @@ class Host:
         if passage.verdict.action is not Action.DROP:
             self._around.transmit(passage.data)
 
+    def send_below(self, data: bytes) -> None:
+        """Send a frame from below the guard, as a program does that leaves out its hook."""
+        self._around.transmit(data)
+
     def receive(self, data: bytes) -> None:
         """Take a frame from the wire, past the filter."""
         if self.kernel is None:
@@ -195,7 +203,7 @@ class Host:
             return
         passage = self.kernel.let_in(data)
         match passage.verdict.action:
-            case Action.ANSWER:
+            case Action.ANSWER | Action.RELAY:
                 # Sent by the ingress program itself: below the guard.
                 self._around.transmit(passage.data)
             case Action.PASS:
@@ -220,6 +228,8 @@ class Host:
                 self.agent.take(HeartbeatReceived(frame.source, data[ETHERNET_SIZE:]))
         elif isinstance(frame.payload, Arp):
             self._station.receive_arp(frame.payload)
+        elif self.groups.receive(data):
+            pass  # a querier's question, and its answer is planned
         elif isinstance(frame.payload, Packet) and self._is_local(frame.payload.destination):
             self._take_packet(data, frame.payload)
 
@@ -246,18 +256,35 @@ class Host:
                 kernel.hold_lease(until)
             case EndLease():
                 kernel.end_lease()
-            case SendHeartbeat(data):
-                self.send(ethernet(BROADCAST, self.node.mac, EtherType.HEARTBEAT, data))
+            case SendHeartbeat() | SendDelivery() | SendPull():
+                self._speak(effect)
+            case CountDeliveries():
+                return kernel.deliveries()
+            case BounceLink():
+                self._around.bounce(self.node.name)
             case SendProbe(to, data):
                 path = Path(self.node.address, PROBE_SOURCE_PORT, to, PROBE_PORT)
                 self._station.send_packet(to, udp(path, data))
             case CountConnections():
                 return ConnectionsCounted(kernel.census())
-            case ReportState() | ReportMembership() | ReportRefusal() | Refuse():
-                pass  # for the operator; the trace has them
             case _:
-                assert_never(effect)
+                pass  # for the operator; the trace has them
         return None
+
+    def _speak(self, message: SendHeartbeat | SendDelivery | SendPull) -> None:
+        """Send one of the agent's own messages, from the address the host shows."""
+        assert self.agent is not None, "agents carry out effects"
+        vmac, source = self.cluster.vmac, self.agent.member.table.masked_mac
+        match message:
+            case SendHeartbeat(data):
+                to = self.cluster.heartbeat_destination
+                self.send(ethernet(to, source, EtherType.HEARTBEAT, data))
+            case SendDelivery(data):
+                self.send(ethernet(vmac, source, EtherType.HEARTBEAT, data))
+            case SendPull(data):
+                self._around.transmit(ethernet(BROADCAST, vmac, EtherType.HEARTBEAT, data))
+            case _:
+                assert_never(message)
 
     def _serve(self, path: Path) -> WebConnection:
         return WebConnection(self._web, path)

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+from wlbs.core.address import HOST_PRIORITY_MAX
 from wlbs.core.census import BUCKETS_PER_GROUP, Census
 from wlbs.core.claim import (
     Claim,
@@ -20,11 +21,13 @@ from wlbs.core.claim import (
     TimeWait,
 )
 from wlbs.core.filter import Verdict, decide, locate, rewrite
-from wlbs.core.frame import Frame, IpProtocol, Packet, Segment, TcpFlags, parse
-from wlbs.core.protocol.events import Instant
+from wlbs.core.frame import ETHERNET_SIZE, Frame, IpProtocol, Packet, Segment, TcpFlags, parse
+from wlbs.core.guard import mask
+from wlbs.core.probe import delivery_sender
+from wlbs.core.protocol.events import DeliveriesCounted, Instant
 from wlbs.core.reason import Reason
 from wlbs.core.rules import DEFAULT_RULE
-from wlbs.core.table import Buckets, FilterTable, Mark
+from wlbs.core.table import FilterTable
 from wlbs.sim.frames import Path
 from wlbs.sim.parts import Parts
 from wlbs.sim.schedule import Schedule
@@ -33,8 +36,6 @@ from wlbs.sim.tcp import Socket, TcpState
 
 UNCOUNTED: Final = frozenset({TcpState.SYN_SENT, TcpState.TIME_WAIT, TcpState.CLOSED})
 """Sockets that a census leaves out: no connection of a client ends if they are forgotten."""
-
-_IS_FLAGGED: Final = bytes(int(bool(mark & Mark.FLAGGED)) for mark in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,9 @@ class Kernel:
         self._stack = stack
         self._parts = parts
         self._lease_until = Instant(0)
+        self.leaked_count = 0
+        """Frames that programs of this host sent from the VMAC past the guard."""
+        self._arrived = [0] * HOST_PRIORITY_MAX
         self._located: dict[Path, tuple[int, int]] = {}
 
     @property
@@ -85,6 +89,10 @@ class Kernel:
             return Passage(Verdict(Reason.NO_TABLE), data)
         claim = self._claim(self.table, data)
         verdict = decide(self.table, data, claim=claim, lease_live=self.lease_live)
+        if verdict.reason is Reason.DELIVERY_PROBE:
+            sender = delivery_sender(data[ETHERNET_SIZE:])
+            assert sender is not None, "the filter has looked"
+            self._arrived[sender] += 1
         self.counters[verdict.reason] += 1
         return Passage(verdict, rewrite(self.table, data, verdict, lease_live=self.lease_live))
 
@@ -94,7 +102,13 @@ class Kernel:
             return Passage(Verdict(Reason.NO_TABLE), data)
         verdict = self._parts.guard(self.table, data)
         self.counters[verdict.reason] += 1
-        return Passage(verdict, rewrite(self.table, data, verdict, lease_live=self.lease_live))
+        return Passage(verdict, mask(self.table, data, verdict))
+
+    def deliveries(self) -> DeliveriesCounted:
+        """Say what was counted of delivery probes, and of frames from the VMAC."""
+        return DeliveriesCounted(
+            tuple(self._arrived), self.counters[Reason.SOURCE_VMAC], self.leaked_count
+        )
 
     def census(self) -> Census:
         """Count the connections to virtual IPs, and the groups with those in foreign buckets."""
@@ -136,11 +150,6 @@ class Kernel:
             known = (len(table.rules) if rule == DEFAULT_RULE else rule), bucket
             self._located[path] = known
         return known
-
-
-def flagged_count(buckets: Buckets) -> int:
-    """Return how many buckets of a rule are flagged."""
-    return buckets.marks.translate(_IS_FLAGGED).count(1)
 
 
 def facts_of(stack: TcpStack, path: Path) -> SocketFacts | None:

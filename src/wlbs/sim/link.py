@@ -26,6 +26,14 @@ class Quality:
 ORDINARY: Final = Quality()
 
 
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What all wires of a world have in common: whose chance it is, and how well they carry."""
+
+    seed: int
+    quality: Quality = ORDINARY
+
+
 class Wire:
     """One direction of a link."""
 

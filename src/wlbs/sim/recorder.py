@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records what happens at the switch and at the clients, as evidence and as captures.
+"""Records what happens at the switches and at the clients, as evidence and as captures.
 
-Sees what the lab's recorders see: frames at the switch's ports, its table, neighbour tables, the
-services' logs. Knows nothing of what should be in it.
+Sees what the lab's recorders see: frames at nodes' ports, the switches' tables, neighbour tables,
+the services' logs. Knows nothing of what should be in it.
 """
 
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.pcap import CapturedFrame, write_capture
 from wlbs.scenario.evidence import BridgeEntry, Direction, LogEntry, NeighbourEntry, SeenFrame
+from wlbs.scenario.forwarding import TableHistory
 from wlbs.sim.schedule import NS_PER_S, Schedule
 
 
@@ -21,7 +22,7 @@ class Recorder:
         self._schedule = schedule
         self._frames: list[tuple[int, str, Direction, bytes]] = []
         self._kept: list[tuple[int, str, bytes]] = []
-        self._learned: list[tuple[int, Mac, str]] = []
+        self._changes: list[tuple[int, str, Mac, str | None]] = []
         self._neighbours: list[tuple[int, str, IpAddress, Mac]] = []
 
     def see(self, port: str, direction: Direction, data: bytes) -> None:
@@ -32,9 +33,13 @@ class Recorder:
         """Record a frame that a host's filter has handed to its stack."""
         self._kept.append((int(self._schedule.now), host, data))
 
-    def learn(self, mac: Mac, port: str) -> None:
-        """Record that the switch has learned an address."""
-        self._learned.append((int(self._schedule.now), mac, port))
+    def learn(self, switch: str, mac: Mac, port: str) -> None:
+        """Record that a switch has learned an address."""
+        self._changes.append((int(self._schedule.now), switch, mac, port))
+
+    def forget(self, switch: str, mac: Mac) -> None:
+        """Record that a switch has forgotten an address."""
+        self._changes.append((int(self._schedule.now), switch, mac, None))
 
     def meet(self, client: str, address: IpAddress, mac: Mac) -> None:
         """Record a client's new neighbour."""
@@ -58,11 +63,15 @@ class Recorder:
             for at, host, data in self._kept
         )
 
-    def bridge_entries(self, held: tuple[tuple[Mac, str], ...]) -> tuple[BridgeEntry, ...]:
-        """Return every entry the switch learned, and those it holds now."""
-        now = self.seconds(self._schedule.now)
-        learned = [BridgeEntry(self.seconds(at), mac, port) for at, mac, port in self._learned]
-        return (*learned, *(BridgeEntry(now, mac, port) for mac, port in held))
+    def bridge_entries(self) -> tuple[BridgeEntry, ...]:
+        """Return every entry the switches ever held."""
+        history = TableHistory()
+        for at, switch, mac, port in self._changes:
+            if port is None:
+                history.forget(self.seconds(at), switch, mac)
+            else:
+                history.learn(self.seconds(at), switch, mac, port)
+        return history.entries()
 
     def neighbours(self) -> tuple[NeighbourEntry, ...]:
         """Return every neighbour entry the clients had."""

@@ -15,7 +15,6 @@ from wlbs.core.protocol.effects import Effect
 from wlbs.core.protocol.events import Event
 from wlbs.core.table import FilterTable
 from wlbs.scenario.evidence import Direction
-from wlbs.sim.kernel import flagged_count
 from wlbs.sim.schedule import NS_PER_S, Schedule
 
 DIGEST_SIZE: Final = 16
@@ -77,7 +76,7 @@ def words(event: Event | Effect) -> str:
 def _short(value: object) -> str:
     match value:
         case FilterTable():
-            flagged = sum(flagged_count(each) for each in value.buckets)
+            flagged = sum(each.flagged_count for each in value.buckets)
             owned = [each.owners.count(value.own) for each in value.buckets]
             return f"(owns {owned}, {flagged} flagged)"
         case Census():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated segment as a world for scenarios: a switch, hosts and clients in virtual time.
+"""The simulated segment as a world for scenarios: switches, hosts and clients in virtual time.
 
 Knows how each step is carried out and where each kind of evidence lies. Judges nothing; what it
 waits for, it sees in the kernels of the hosts, as the lab does.
@@ -7,10 +7,11 @@ waits for, it sees in the kernels of the hosts, as the lab does.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, assert_never
 
-from wlbs.core.address import BROADCAST, IpAddress, Mac
-from wlbs.core.buckets import BUCKET_COUNT, HashKey
+from wlbs.core.address import IpAddress, Mac
+from wlbs.core.buckets import HashKey
 from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.effects import Effect
 from wlbs.core.protocol.events import (
@@ -21,26 +22,25 @@ from wlbs.core.protocol.events import (
     StartRequested,
     StopRequested,
 )
-from wlbs.core.protocol.shares import ALL_BUCKETS, Shares, owned_by, target_of
-from wlbs.core.reason import Reason
+from wlbs.core.protocol.shares import Shares, target_of
 from wlbs.scenario.draw import PlannedFlow
-from wlbs.scenario.evidence import Direction, Evidence, Holding
+from wlbs.scenario.evidence import Direction, Evidence
 from wlbs.scenario.report import Expectation
-from wlbs.scenario.steps import Cut, Deed, Do
+from wlbs.scenario.setup import Setup
+from wlbs.scenario.steps import Cut, Deed, Do, SendFrom, Way
 from wlbs.scenario.topology import Node, Topology
 from wlbs.sim.checker import Checker
 from wlbs.sim.client import Client
-from wlbs.sim.cluster import cluster_of
-from wlbs.sim.frames import ethernet
 from wlbs.sim.host import Host, Surroundings
-from wlbs.sim.kernel import flagged_count
-from wlbs.sim.link import ORDINARY, Quality
+from wlbs.sim.link import ORDINARY, Quality, Wiring
+from wlbs.sim.looking import counters_of, holdings_of, holds, is_shared_out
 from wlbs.sim.parts import SOUND, Parts
 from wlbs.sim.prng import Prng
 from wlbs.sim.recorder import Recorder
 from wlbs.sim.sabotage import Sabotage
 from wlbs.sim.schedule import NS_PER_MS, NS_PER_S, Schedule
-from wlbs.sim.segment import Segment, new_segment
+from wlbs.sim.segment import Segment
+from wlbs.sim.senders import Outlets, Senders
 from wlbs.sim.station import Station
 from wlbs.sim.switch import Watch
 from wlbs.sim.trace import Trace
@@ -61,8 +61,11 @@ LOOK_S: Final = 0.005
 BATCH_NS_MAX: Final = 1000 * NS_PER_S
 """Longer than any batch takes: every connection in it is settled within its patience."""
 
-LOCAL_ETHERTYPE: Final = 0x88B5
-"""IEEE 802, local experimental ethertype 1: no stack of a node looks at it."""
+ARRIVAL_S: Final = 0.001
+"""More than a frame is on its way to a switch and on to a node."""
+
+BOUNCE_NS: Final = 100 * NS_PER_MS
+"""How long a bounced link is down: a switch has seen it go, and nobody counts its host as gone."""
 
 REST_S: Final = 0.05
 """After the last step: far longer than a frame is on its way, and no longer than half a period."""
@@ -100,6 +103,7 @@ class SimWorld:
         self._cluster: Cluster | None = None
         self._segment: Segment | None = None
         self._workload = Workload(self.schedule, {}, self.topology.vip)
+        self._senders = Senders(self.schedule, self.topology, {})
         self._checker: Checker | None = None
 
     @property
@@ -119,29 +123,34 @@ class SimWorld:
         """What the checker says of the run so far."""
         return self._checker.expectations(self.recorder.origin_ns) if self._checker else ()
 
-    def begin(self, topology: Topology, key: HashKey) -> None:
+    def begin(self, topology: Topology, key: HashKey, setup: Setup) -> None:
         """Build everything, start the agents, and wait until the hosts share all buckets."""
         self.topology = topology
-        self._cluster = cluster_of(topology, key)
-        watch = Watch(self._see, self.recorder.learn)
-        quality = self._options.quality
-        self._segment = new_segment(self.schedule, self._seed, quality, topology.vmac, watch)
+        self._cluster = setup.cluster(topology, key)
+        watch = Watch(self._see, self.recorder.learn, self.recorder.forget)
+        wiring = Wiring(self._seed, self._options.quality)
+        self._segment = Segment(self.schedule, wiring, topology, self.cluster.vmac, watch)
         sabotage = self._options.sabotage
         for node in topology.hosts:
             parts = sabotage.parts_of(node.name) if sabotage else SOUND
             self._hosts[node.name] = self._new_host(node, parts)
         clients = {node.name: self._new_client(node) for node in topology.clients}
         self._workload = Workload(self.schedule, clients, topology.vip)
+        for node in topology.strangers:
+            self._segment.connect(node.name)
+            self._segment.deliver(node.name, lambda _: None)
+        self._senders = Senders(self.schedule, topology, self._outlets())
         checked = [each for each in self._hosts.values() if each.cluster == self._cluster]
         self._checker = Checker(self.schedule, self._cluster, checked)
         self.schedule.on_step = self._checker.step
+        self._segment.begin()
         skews = Prng(self._seed, "start")
         for host in self._hosts.values():
             self.schedule.after(skews.between(0, START_SKEW_NS_MAX), host.begin)
         shares = Shares(self._cluster)
         everybody = target_of(host.own for host in self._hosts.values())
         dues = [(each, shares.due(everybody, each.own)) for each in self._hosts.values()]
-        self._wait_while(lambda: not all(_holds(*each) for each in dues), SETTLE_NS_MAX)
+        self._wait_while(lambda: not all(holds(*each) for each in dues), SETTLE_NS_MAX)
         self.recorder.origin_ns = int(self.schedule.now)
 
     def elapsed_s(self) -> float:
@@ -250,11 +259,26 @@ class SimWorld:
         for host in self._hosts.values():
             host.occupy(busy=busy)
 
-    def leak(self, host: str) -> None:
-        """Send a frame with the VMAC as its source from a host."""
-        self._note(f"leak {host}")
-        self._hosts[host].send(leaked_frame(self.topology.vmac))
-        self.wait(0.001)
+    def send_from(self, order: SendFrom) -> None:
+        """Send frames with the VMAC as their source, the first of them now."""
+        self._note(f"send {order.count} {order.kind} from {order.way} {order.node}")
+        self._senders.send_from(order)
+        self.wait(ARRIVAL_S)
+
+    def stop_sending(self, node: str) -> None:
+        """Have a node send none of these any more."""
+        self._note(f"stop sending {node}")
+        self._senders.stop(node)
+
+    def set_ageing(self, seconds: float | None) -> None:
+        """Have the switches forget what they have not seen for so long."""
+        self._note(f"ageing {seconds}")
+        self.segment.set_ageing(seconds)
+
+    def limit_flooding(self, frames_per_s: int | None) -> None:
+        """Have the switches flood no more than this of each port."""
+        self._note(f"limit {frames_per_s}")
+        self.segment.limit_flooding(frames_per_s)
 
     def finish(self) -> Evidence:
         """Let what is still under way arrive, and return all that was observed."""
@@ -264,14 +288,14 @@ class SimWorld:
         return Evidence(
             attempts=self._workload.attempts(origin_ns),
             connections=self._workload.connections(origin_ns),
-            holdings=tuple(holding for host in hosts for holding in _holdings(host)),
+            holdings=tuple(holding for host in hosts for holding in holdings_of(host)),
             nonces={host.node.name: tuple(host.nonces) for host in hosts},
             frames=self.recorder.frames(),
             kept=self.recorder.kept(),
-            bridge_entries=self.recorder.bridge_entries(self.segment.entries()),
+            bridge_entries=self.recorder.bridge_entries(),
             neighbours=self.recorder.neighbours(),
             log=tuple(self.recorder.log),
-            counters={host.node.name: _counters(host) for host in hosts},
+            counters={host.node.name: counters_of(host) for host in hosts},
         )
 
     def captures(self) -> dict[str, bytes]:
@@ -279,18 +303,10 @@ class SimWorld:
         return {node.name: self.recorder.capture(node.name) for node in self.topology.nodes}
 
     def _is_shared_out(self, hosts: tuple[str, ...], *, unflagged: bool) -> bool:
-        holdings = [each for host in self._hosts.values() for each in _holdings(host)]
-        holders = {each.host for each in holdings if each.owned}
-        if holders != set(hosts) or (unflagged and any(each.flagged_count for each in holdings)):
+        holdings = [each for host in self._hosts.values() for each in holdings_of(host)]
+        if unflagged and any(each.flagged_count for each in holdings):
             return False
-        held: dict[int, list[int]] = {}
-        for each in holdings:
-            held.setdefault(each.rule, []).append(each.owned)
-        # Whatever is held once adds up to all buckets, and so does no other sum of as many bits.
-        return all(
-            sum(owned) == ALL_BUCKETS and sum(map(int.bit_count, owned)) == BUCKET_COUNT
-            for owned in held.values()
-        )
+        return is_shared_out(holdings, hosts)
 
     def _new_host(self, node: Node, parts: Parts) -> Host:
         around = Surroundings(
@@ -300,11 +316,17 @@ class SimWorld:
             self._on_event,
             self._on_done,
             self.recorder.keep,
+            self._bounce,
         )
         cluster = replace(self.cluster, key=parts.key(self.cluster.key))
         host = Host(node, cluster, self._seed, around, parts)
         self.segment.deliver(node.name, host.receive)
         return host
+
+    def _bounce(self, host: str) -> None:
+        """Take a host's link down, and up again a while later."""
+        self.schedule.after(0, lambda: self.set_carrier(host, up=False))
+        self.schedule.after(BOUNCE_NS, lambda: self.set_carrier(host, up=True))
 
     def _new_client(self, node: Node) -> Client:
         def meet(address: IpAddress, mac: Mac) -> None:
@@ -315,11 +337,24 @@ class SimWorld:
         self.segment.deliver(node.name, client.receive)
         return client
 
+    def _outlets(self) -> Outlets:
+        """Return how each node sends what it is told to; those without a guard all ways alike."""
+        found: dict[tuple[str, Way], Callable[[bytes], None]] = {
+            (node.name, way): partial(self.segment.transmit, node.name)
+            for node in self.topology.nodes
+            for way in Way
+        }
+        for name, host in self._hosts.items():
+            found[name, Way.ABOVE] = host.send
+            found[name, Way.BELOW] = host.send_below
+        return found
+
     def _see(self, port: str, direction: Direction, data: bytes) -> None:
         self.recorder.see(port, direction, data)
         self.trace.see(port, direction, data)
         assert self._checker is not None, "frames flow once all is built"
-        self._checker.see(direction, data)
+        if not self._senders.sent_past_guard(port, data):
+            self._checker.see(direction, data)
 
     def _on_event(self, host: Host, event: Event, effects: tuple[Effect, ...]) -> None:
         self.trace.take(host.node.name, event, effects)
@@ -353,37 +388,3 @@ class SimWorld:
             self._order(host, StopRequested())
         self._settle(host)
         host.undo()
-
-
-def leaked_frame(vmac: Mac) -> bytes:
-    """Return a frame that shows the VMAC as its source, of an ethertype nobody listens to."""
-    return ethernet(BROADCAST, vmac, LOCAL_ETHERTYPE, b"a leak")
-
-
-def _holds(host: Host, due: tuple[int, ...]) -> bool:
-    """Whether a host's kernel has a live lease and owns just these buckets, none flagged."""
-    if host.kernel is None or host.kernel.table is None or not host.kernel.lease_live:
-        return False
-    buckets = host.kernel.table.buckets
-    owned = tuple(owned_by(each.owners, host.own) for each in buckets)
-    return owned == due and not any(any(each.marks) for each in buckets)
-
-
-def _holdings(host: Host) -> tuple[Holding, ...]:
-    table = host.kernel.table if host.kernel else None
-    if table is None:
-        return ()
-    return tuple(
-        Holding(
-            host.node.name,
-            rule,
-            owned_by(each.owners, table.own),
-            flagged_count(each),
-        )
-        for rule, each in enumerate(table.buckets)
-    )
-
-
-def _counters(host: Host) -> dict[str, int]:
-    counts = host.kernel.counters if host.kernel else {}
-    return {reason.name: counts.get(reason, 0) for reason in Reason}

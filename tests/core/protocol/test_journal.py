@@ -9,7 +9,7 @@ import pytest
 
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.census import Census
-from wlbs.core.cluster import TIMINGS, Cluster
+from wlbs.core.cluster import TIMINGS, Cluster, Healing, Mode
 from wlbs.core.protocol import journal
 from wlbs.core.protocol.effects import Effect, Refuse, ReportRefusal, SendHeartbeat, SendProbe
 from wlbs.core.protocol.events import (
@@ -71,7 +71,10 @@ def test_a_life_repeats_itself(cluster: Cluster) -> None:
 def test_every_part_of_a_beginning_is_read_back(cluster: Cluster) -> None:
     other = dataclasses.replace(
         cluster,
+        mode=Mode.UNICAST,
         timing=TIMINGS["nlb"],
+        masks_source=False,
+        healing=frozenset(Healing),
         rules=(
             PortRule(1, 2, vip=IpAddress.parse("10.0.0.1"), load_weights={HostIndex(2): 7}),
             *cluster.rules,

@@ -11,8 +11,8 @@ from wlbs.core.protocol.effects import State
 from wlbs.core.protocol.events import Instant
 from wlbs.core.protocol.lease import Lease
 from wlbs.core.protocol.peers import Peers
-from wlbs.core.protocol.speaking import SPACING_DIVISOR, Speaker
-from wlbs.core.protocol.wire import Heartbeat, decode
+from wlbs.core.protocol.speaking import SPACING_DIVISOR, Said, Speaker
+from wlbs.core.protocol.wire import NO_DELIVERY, NO_RELAYING, Heartbeat, decode
 
 BEGINNING = ms(5000)
 
@@ -31,7 +31,8 @@ class Voice:
         """Return what is said now, if anything is due."""
         if not self.speaker.is_due(state, now):
             return None
-        sent = self.speaker.speak(state, 0b111, (1, 2, 3), self.peers, now)
+        what = Said(state, 0b111, (1, 2, 3), NO_DELIVERY, NO_RELAYING)
+        sent = self.speaker.speak(what, self.peers, now)
         return decode(sent[0].data, self.cluster)
 
 

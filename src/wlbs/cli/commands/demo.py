@@ -24,13 +24,13 @@ from wlbs.scenario.report import Report
 from wlbs.scenario.steps import (
     BeginAttempts,
     CloseConnections,
-    Leak,
     OpenConnections,
     SendFlows,
+    SendFrom,
     SetCarrier,
     Step,
 )
-from wlbs.scenario.topology import Topology
+from wlbs.scenario.topology import SWITCH, Topology
 from wlbs.sim.run import run_in_sim
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def words_of(step: Step) -> str:
         case BeginAttempts():
             whose = f", to {step.aimed_at}'s buckets" if step.aimed_at else ""
             words = f"a new connection every {step.interval_s * 1000:g} ms from now on{whose}"
-        case Leak():
-            words = f"{step.host} leaks a frame with the cluster's MAC as its source"
+        case SendFrom():
+            words = f"{step.node} leaks a frame with the cluster's MAC as its source"
         case SetCarrier(up=False):
             words = f"{step.host} is lost: its cable is pulled"
         case SetCarrier():
@@ -202,7 +202,9 @@ class Screen:
         now = time.monotonic()
         if now - self._read_at > TABLE_S:
             self._read_at = now
-            entries = sorted(switch_table(lab_of_this_process()), key=lambda entry: entry[1])
+            entries = sorted(
+                switch_table(lab_of_this_process(), SWITCH), key=lambda entry: entry[1]
+            )
             self._table = "\n".join(f"{mac}  {port}" for mac, port in entries)
         if is_due or now - self._drawn_at > REDRAW_S:
             self._drawn_at = now

@@ -7,9 +7,10 @@ its own world.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import StrEnum, unique
 
 from wlbs.core.address import IpAddress
+from wlbs.core.protocol.diagnosing import Finding
 from wlbs.core.protocol.events import Instant
 from wlbs.core.protocol.refusal import Refusal
 from wlbs.core.rules import HostIndex
@@ -29,6 +30,20 @@ class State(StrEnum):
     """Takes part; all hosts it counts agree, and its share is its own."""
     DRAINING = "draining"
     """Takes nothing new, finishes what it has, and then stops."""
+
+
+@unique
+class HealingStep(StrEnum):
+    """What is done about a VMAC that switches have learned."""
+
+    PULL = "pull"
+    """Send from the VMAC, so that a stranger's port does not get the cluster's frames."""
+    RELAY = "relay"
+    """Receive for all, and send on what is the others'."""
+    BOUNCE = "bounce"
+    """Take the link down once, so that switches forget what they learned at its port."""
+    END = "end"
+    """The segment floods again: every host takes its frames from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,54 @@ class CountConnections:
 
 
 @dataclass(frozen=True, slots=True)
+class SendDelivery:
+    """Send this as the payload of a frame of ethertype 0x886F to the VMAC."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CountDeliveries:
+    """Say what the data path has counted of delivery probes, by `DeliveriesCounted`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendPull:
+    """Broadcast this in a frame of ethertype 0x886F *from* the VMAC, past the guard.
+
+    Switches then send the cluster's frames to this host's port: the one deliberate exception.
+    """
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BounceLink:
+    """Take this host's own link down and up: switches forget what they learned at its port."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCapture:
+    """Tell the operator how frames for the VMAC travel now, whose port has them, and why.
+
+    ``receiver`` is who relays, if anybody does.
+    """
+
+    finding: Finding
+    captor: HostIndex | None
+    receiver: HostIndex | None
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportHealing:
+    """Tell the operator what is done about a captured VMAC, and why."""
+
+    step: HealingStep
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportState:
     """Tell the operator that this member has moved, and why."""
 
@@ -109,6 +172,12 @@ Effect = (
     | SendHeartbeat
     | SendProbe
     | CountConnections
+    | SendDelivery
+    | CountDeliveries
+    | SendPull
+    | BounceLink
+    | ReportCapture
+    | ReportHealing
     | ReportState
     | ReportMembership
     | ReportRefusal

@@ -43,6 +43,20 @@ class ConnectionsCounted:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveriesCounted:
+    """The data path has said what it counted, as `CountDeliveries` asked.
+
+    ``arrived`` has, for each host's index, how many of its delivery probes have arrived in all;
+    ``sighted`` how many frames from the VMAC have been received, ``leaked`` how many a program of
+    this host has sent past the guard.
+    """
+
+    arrived: tuple[int, ...]
+    sighted: int = 0
+    leaked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CarrierChanged:
     """The cluster's interface has lost its carrier, or regained it."""
 
@@ -69,6 +83,7 @@ Event = (
     | HeartbeatReceived
     | ProbeAnswered
     | ConnectionsCounted
+    | DeliveriesCounted
     | CarrierChanged
     | StartRequested
     | StopRequested

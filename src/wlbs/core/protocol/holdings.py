@@ -18,7 +18,7 @@ from typing import Final
 from wlbs.core.buckets import BUCKET_COUNT
 from wlbs.core.protocol.shares import ALL_BUCKETS, Shares, buckets_in, groups_of, owned_by, spread
 from wlbs.core.rules import HostIndex
-from wlbs.core.table import Buckets, Mark
+from wlbs.core.table import NEXT_SHIFT, Buckets, Mark
 
 PENDING: Final = HostIndex(0xFE)
 """The owner of a bucket that is claimed and not held yet: nobody's, as far as this host knows."""
@@ -62,6 +62,11 @@ class Holdings:
         """How many of the buckets held are flagged."""
         return sum((held & flags).bit_count() for held, flags in self._flagged_pairs())
 
+    @property
+    def holders(self) -> tuple[BucketSets, ...]:
+        """Where peers may have connections: what decides who is asked after whom."""
+        return tuple(self._holders.values())
+
     def let_go(self) -> None:
         """Hold nothing any more; what was held may still have connections of this member."""
         self._keep(self._shares.none)
@@ -103,22 +108,42 @@ class Holdings:
         """Take note that a peer can no longer say where it has connections."""
         self._holders[peer] = (ALL_BUCKETS,) * self._shares.rule_count
 
-    def buckets(self, target: int) -> tuple[Buckets, ...]:
-        """Return what the filter table says of every bucket while this is the target."""
+    def buckets(self, target: int, chain: Sequence[HostIndex] | None = None) -> tuple[Buckets, ...]:
+        """Return what the filter table says of every bucket while this is the target.
+
+        While frames are relayed, ``chain`` names the peers who may be asked for a flagged bucket.
+        """
         owners = self._shares.owners(target)
         return tuple(
-            self._rule(owners[rule], held, left, flags)
-            for rule, (held, left, flags) in enumerate(
-                zip(self.held, self._left, self._flags(), strict=True)
-            )
+            self._rule(rule, owners[rule], flags, chain) for rule, flags in enumerate(self._flags())
         )
 
-    def _rule(self, owners: bytes, held: int, left: int, flags: int) -> Buckets:
+    def _rule(
+        self, rule: int, owners: bytes, flags: int, chain: Sequence[HostIndex] | None
+    ) -> Buckets:
+        held, left = self.held[rule], self._left[rule]
         pending = owned_by(owners, self._own) & ~held
         named = _overlaid(owners, spread(pending, PENDING)) if pending else owners
         contested = spread(held & flags, Mark.FLAGGED)
         contested = _overlaid(contested, spread(left, Mark.FLAGGED | Mark.EARLIER_HOLDER))
-        return Buckets(named, contested)
+        if chain is None or not held & flags | left:
+            return Buckets(named, contested)
+        return Buckets(named, _joined(contested, self._next_holders(rule, owners, chain)))
+
+    def _next_holders(self, rule: int, owners: bytes, chain: Sequence[HostIndex]) -> bytes:
+        """Return who is asked next for each bucket, where `Buckets.marks` has it; else this host.
+
+        Of a bucket held, the first who may have connections in it; of one left, the first of those
+        behind this host. So indices only rise on the way.
+        """
+        held, left = self.held[rule], self._left[rule]
+        following = spread(ALL_BUCKETS, self._own << NEXT_SHIFT)
+        for peer in sorted(chain, reverse=True):
+            asked = held | left & ~owned_by(owners, peer) if peer > self._own else held
+            asked &= self._holders[peer][rule]
+            if asked:
+                following = _replaced(following, asked, peer << NEXT_SHIFT)
+        return following
 
     def _keep(self, held: BucketSets) -> None:
         pairs = zip(self._left, self.held, held, strict=True)
@@ -133,6 +158,18 @@ class Holdings:
 
     def _flagged_pairs(self) -> Iterable[tuple[int, int]]:
         return zip(self.held, self._flags(), strict=True)
+
+
+def _joined(one: bytes, other: bytes) -> bytes:
+    """Return the bits of both, octet by octet."""
+    both = int.from_bytes(one, "little") | int.from_bytes(other, "little")
+    return both.to_bytes(BUCKET_COUNT, "little")
+
+
+def _replaced(octets: bytes, at: int, value: int) -> bytes:
+    """Return octets with another value for each bucket in a set."""
+    kept = int.from_bytes(octets, "little") & ~int.from_bytes(spread(at, 0xFF), "little")
+    return (kept | int.from_bytes(spread(at, value), "little")).to_bytes(BUCKET_COUNT, "little")
 
 
 def _overlaid(below: bytes, above: bytes) -> bytes:

@@ -18,11 +18,12 @@ from typing import Final
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.buckets import HashKey
 from wlbs.core.census import Census
-from wlbs.core.cluster import TIMINGS, Cluster, Host, Mode
+from wlbs.core.cluster import TIMINGS, Cluster, Healing, Host, Mode
 from wlbs.core.protocol.effects import Effect
 from wlbs.core.protocol.events import (
     CarrierChanged,
     ConnectionsCounted,
+    DeliveriesCounted,
     DrainstopRequested,
     Event,
     HeartbeatReceived,
@@ -96,6 +97,8 @@ def beginning_line(beginning: Beginning) -> str:
             "key": cluster.key.octets.hex(),
             "heartbeat_key": cluster.heartbeat_key.hex(),
             "timing": cluster.timing.name,
+            "masks_source": cluster.masks_source,
+            "healing": sorted(cluster.healing),
         }
     )
 
@@ -121,10 +124,12 @@ def read_beginning(line: str) -> Beginning:
                 key=HashKey(bytes.fromhex(said["key"])),
                 heartbeat_key=bytes.fromhex(said["heartbeat_key"]),
                 timing=TIMINGS[said["timing"]],
+                masks_source=bool(said["masks_source"]),
+                healing=frozenset(map(Healing, said["healing"])),
             ),
             HostIndex(said["own"]),
             Incarnation(
-                Mac.parse(incarnation["station_mac"]),
+                Mac.parse(incarnation["own_mac"]),
                 incarnation["boot_nonce"],
                 incarnation["is_fresh"],
             ),
@@ -215,6 +220,15 @@ def _read_event(number: int, said: dict[str, Plain]) -> tuple[Event, Instant]:
         }:
             maps = tuple(each for each in foreign if isinstance(each, int))
             return ConnectionsCounted(Census(maps, connections, foreigners)), Instant(at)
+        case {
+            "at": int(at),
+            "event": "DeliveriesCounted",
+            "arrived": [*arrived],
+            "sighted": int(sighted),
+            "leaked": int(leaked),
+        }:
+            counts = tuple(each for each in arrived if isinstance(each, int))
+            return DeliveriesCounted(counts, sighted, leaked), Instant(at)
         case _:
             message = f"line {number}: neither an event nor an effect"
             raise JournalError(message)
@@ -263,6 +277,10 @@ def _digest(table: FilterTable) -> str:
     for vip in table.vips:
         digest.update(vip.address.octets + bytes((vip.resolver, vip.everyone_answers)))
     digest.update(bytes((table.is_stopped,)))
+    if table.receiver is not None:
+        digest.update(bytes((table.receiver,)))
+        for host, mac in table.station_macs:
+            digest.update(bytes((host,)) + mac.octets)
     return digest.hexdigest()
 
 

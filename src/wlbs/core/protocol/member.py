@@ -30,6 +30,7 @@ from typing import Final, assert_never
 
 from wlbs.core.address import Mac
 from wlbs.core.cluster import Cluster
+from wlbs.core.protocol.capturing import Capture, Circle
 from wlbs.core.protocol.counting import Counting
 from wlbs.core.protocol.effects import (
     Effect,
@@ -44,6 +45,7 @@ from wlbs.core.protocol.effects import (
 from wlbs.core.protocol.events import (
     CarrierChanged,
     ConnectionsCounted,
+    DeliveriesCounted,
     DrainstopRequested,
     Event,
     HeartbeatReceived,
@@ -55,14 +57,14 @@ from wlbs.core.protocol.events import (
 )
 from wlbs.core.protocol.hearing import Hearing
 from wlbs.core.protocol.holdings import Holdings
+from wlbs.core.protocol.installing import Present, Tables, way_of
 from wlbs.core.protocol.lease import Lease
 from wlbs.core.protocol.peers import TAKING_PART, Peer, Peers
 from wlbs.core.protocol.probing import Prober
 from wlbs.core.protocol.refusal import Refusal
 from wlbs.core.protocol.shares import Shares, target_of
-from wlbs.core.protocol.speaking import Incarnation, Speaker
+from wlbs.core.protocol.speaking import Incarnation, Said, Speaker
 from wlbs.core.rules import HostIndex
-from wlbs.core.table import FilterTable, Vip
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     State.STOPPED: frozenset({State.JOINING}),
@@ -83,7 +85,6 @@ class Member:
         self.state = State.STOPPED
         self.cluster = cluster
         self.own = own
-        self._incarnation = incarnation
         self._shares = Shares(cluster)
         self.peers = Peers(cluster, own, now)
         self.holdings = Holdings(
@@ -103,8 +104,9 @@ class Member:
         self._listen_until: Instant | None = None
         self._expected: Instant | None = None
         self._has_carrier = True
-        self._installed: tuple[object, ...] | None = None
-        self.table = self._build_table(self._vips(now))
+        self.capture = Capture(cluster, own, [peer.index for peer in self.peers], now)
+        self._tables = Tables(cluster, own, incarnation, self._shares)
+        self.table = self._tables.first(self.holdings, self.peers, now)
 
     @property
     def deadline(self) -> Instant | None:
@@ -123,6 +125,8 @@ class Member:
 
     def handle(self, event: Event, now: Instant) -> tuple[Effect, ...]:
         """Take one event and return what must now be done, in this order."""
+        if isinstance(event, DeliveriesCounted) and not self.capture.count(event, now):
+            return ()
         late = self._notice_lateness(now)
         effects = (*late, *self._take_in(event, now), *self._settle(now))
         self._expected = self._next_deadline(now)
@@ -133,6 +137,9 @@ class Member:
     ) -> tuple[Effect, ...]:
         match event:
             case TimerFired():
+                return ()
+            case DeliveriesCounted():
+                self._speaker.hurry()  # what has changed is what others wait for
                 return ()
             case HeartbeatReceived(source, data):
                 return self._on_heartbeat(source, data, now)
@@ -153,15 +160,19 @@ class Member:
                 assert_never(event)
 
     def _on_heartbeat(self, source: Mac, data: bytes, now: Instant) -> tuple[Effect, ...]:
-        known = {peer.index: peer.news for peer in self.peers}
+        if source == self.cluster.vmac != self.table.masked_mac:
+            return ()  # a pull: it speaks to switches
+        known = {peer.index: (peer.news, peer.report) for peer in self.peers}
         heartbeat, reports = self.hearing.hear(source, data, now)
         if heartbeat is None:
             return reports
+        news, earlier = known[heartbeat.host]
+        self.capture.hear(earlier, heartbeat, now)
         peer = self.peers.get(heartbeat.host)
         assert peer is not None, "hearing accepts peers only"
         if not self.peers.is_odd(peer):
             self.holdings.count_peer(peer.index, heartbeat.foreign, heartbeat.target)
-        if known[peer.index] == peer.news:
+        if news == peer.news:
             return reports
         if self.state is State.STOPPED:
             self._speaker.say_goodbye()  # or it would wait for a host that only seems silent
@@ -236,6 +247,7 @@ class Member:
         effects = list(self._move_on(now))
         self._count(now)
         effects += self._share(now)
+        effects += self._watch(now)
         effects += self._install(now)
         effects += self._agree()
         effects += self._hold_lease(now)
@@ -243,10 +255,31 @@ class Member:
         matters = self.state is State.DRAINING or self.holdings.has_left
         if self.state is not State.STOPPED:
             effects += self._counting.ask(now, matters=matters)
+            effects += self.capture.begin_round(now)
         if self._speaker.is_due(self.state, now):
-            foreign = self.holdings.foreign
-            effects += self._speaker.speak(self.state, self.target, foreign, self.peers, now)
+            if self.state is not State.STOPPED:
+                effects += self.capture.probe(now)  # what is said to be sent has been sent
+            effects += self._speaker.speak(self._said(now), self.peers, now)
         return tuple(effects)
+
+    def _said(self, now: Instant) -> Said:
+        return Said(
+            self.state,
+            self.target,
+            self.holdings.foreign,
+            self.capture.said(now),
+            self.capture.relays.said,
+        )
+
+    def _watch(self, now: Instant) -> tuple[Effect, ...]:
+        """See whether the VMAC is captured, and do what is to be done about it."""
+        before = self.capture.relays.said
+        serves = self.takes_part or self.state is State.DRAINING
+        circle = Circle(self._counted, serves, self._speaker.sequence + 1)
+        effects = self.capture.settle(circle, now)
+        if self.capture.relays.said != before:
+            self._speaker.hurry()
+        return effects
 
     def _move_on(self, now: Instant) -> tuple[Effect, ...]:
         """Change state where time, or the word of others, asks for it."""
@@ -318,39 +351,14 @@ class Member:
                 self._blocks = tuple(a | b for a, b in zip(self._blocks, due, strict=True))
         return self._blocks
 
-    def _install(self, now: Instant) -> tuple[Effect, ...]:
+    def _install(self, now: Instant) -> tuple[InstallTable, ...]:
         """Install the table if anything in it has changed."""
-        vips = self._vips(now)
-        is_stopped = self.state is State.STOPPED
-        held, marks = self.holdings.held, self.holdings.marks
-        installed = (self._participants, held, marks, vips, is_stopped)
-        if installed == self._installed:
-            return ()
-        self._installed = installed
-        self.table = self._build_table(vips)
-        return (InstallTable(self.table),)
-
-    def _vips(self, now: Instant) -> tuple[Vip, ...]:
-        """Return who answers ARP; everyone, where the one whose turn it is has missed a beat."""
-        suspects = self.peers.suspects(now)
-        resolvers = self._shares.resolvers(target_of(self._participants or {self.own}))
-        pairs = zip(self.cluster.vips, resolvers, strict=True)
-        return tuple(Vip(vip, index, index in suspects) for vip, index in pairs)
-
-    def _build_table(self, vips: tuple[Vip, ...]) -> FilterTable:
-        return FilterTable(
-            own=self.own,
-            vmac=self.cluster.vmac,
-            station_mac=self._incarnation.station_mac,
-            masked_mac=self._incarnation.station_mac,
-            key=self.cluster.key,
-            vips=vips,
-            rules=self.cluster.rules,
-            buckets=self.holdings.buckets(target_of(self._participants)),
-            dedicated_ip=self.cluster.host(self.own).dedicated_ip,
-            boot_nonce=self._incarnation.boot_nonce,
-            is_stopped=self.state is State.STOPPED,
-        )
+        present = Present(self._participants, self.state is State.STOPPED)
+        way = way_of(self.capture.relays, self._counted)
+        installs = self._tables.settle(present, self.holdings, self.peers, way, now)
+        for install in installs:
+            self.table = install.table
+        return installs
 
     def _agree(self) -> tuple[Effect, ...]:
         """Move between CONVERGING and CONVERGED."""
@@ -386,6 +394,7 @@ class Member:
         if self.state is State.STOPPED:
             return self._speaker.next_at(self.state)
         moments = [self._speaker.next_at(self.state), self._prober.next_round(now)]
+        moments.append(self.capture.deliveries.next_at)
         moments += self.peers.deadlines(now)
         if self._listen_until is not None and self._listen_until > now:
             moments.append(self._listen_until)

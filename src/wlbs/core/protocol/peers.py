@@ -3,7 +3,7 @@
 
 A peer *counts* while this member must assume that it may keep new flows: it is heard; or a peer
 that is heard hears it; or its data path says that its lease is live. Only a peer that does not
-count can lose its buckets. Knows nothing of buckets and changes nothing.
+count can lose its buckets. Knows nothing of buckets.
 """
 
 from collections.abc import Iterable, Iterator
@@ -60,6 +60,13 @@ class Peer:
     def takes_part(self) -> bool:
         """Whether it said that it takes part."""
         return self.report is not None and not self.is_stale and self.report.state in TAKING_PART
+
+    @property
+    def serves(self) -> bool:
+        """Whether it said that it takes part, or finishes what it has."""
+        report = self.report
+        is_draining = report is not None and not self.is_stale and report.state is State.DRAINING
+        return self.takes_part or is_draining
 
     @property
     def news(self) -> tuple[int, State, int] | None:

@@ -13,7 +13,7 @@ from wlbs.core.protocol.effects import SendHeartbeat, State
 from wlbs.core.protocol.events import Instant
 from wlbs.core.protocol.lease import Lease
 from wlbs.core.protocol.peers import Peers
-from wlbs.core.protocol.wire import Heartbeat, encode
+from wlbs.core.protocol.wire import Delivery, Heartbeat, Relaying, encode
 from wlbs.core.rules import HostIndex
 
 SPACING_DIVISOR: Final = 100
@@ -32,13 +32,25 @@ _NS_PER_MS: Final = 1_000_000
 class Incarnation:
     """What tells this life of a host from an earlier one: its data path's boot nonce.
 
+    ``own_mac`` is the address its interface has by itself, whatever the cluster's mode makes of it.
     ``is_fresh`` says that the data path was loaded for this member; one that an earlier agent left
     may have connections already.
     """
 
-    station_mac: Mac
+    own_mac: Mac
     boot_nonce: int
     is_fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a member has to say, beside whom it hears."""
+
+    state: State
+    target: int
+    foreign: tuple[int, ...]
+    delivery: Delivery
+    relaying: Relaying
 
 
 class Speaker:
@@ -82,10 +94,9 @@ class Speaker:
         due_at = self.next_at(state)
         return due_at is not None and now >= due_at
 
-    def speak(
-        self, state: State, target: int, foreign: tuple[int, ...], peers: Peers, now: Instant
-    ) -> tuple[SendHeartbeat, ...]:
+    def speak(self, said: Said, peers: Peers, now: Instant) -> tuple[SendHeartbeat, ...]:
         """Return the heartbeat that is due now."""
+        state = said.state
         self._is_urgent = False
         if state is State.STOPPED:
             self._farewell_count -= 1
@@ -97,8 +108,10 @@ class Speaker:
             boot_nonce=self._boot_nonce,
             sequence=self.sequence,
             configuration=peers.configuration,
-            target=target,
+            target=said.target,
             echoes=peers.echoed(now),
-            foreign=foreign,
+            foreign=said.foreign,
+            delivery=said.delivery,
+            relaying=said.relaying,
         )
         return (SendHeartbeat(encode(heartbeat, self._cluster)),)

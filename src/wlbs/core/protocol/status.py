@@ -5,6 +5,7 @@ Knows plain values only, so that it turns into JSON as it stands. Knows nothing 
 transported or shown.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from wlbs.core.protocol.effects import State
@@ -13,7 +14,7 @@ from wlbs.core.protocol.member import Member
 from wlbs.core.protocol.peers import Peer
 from wlbs.core.protocol.refusal import Refusal
 from wlbs.core.rules import HostIndex
-from wlbs.core.table import FilterTable, Mark
+from wlbs.core.table import MARKS_MASK, FilterTable, Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Status:
 def snapshot(member: Member, counters: dict[str, int], now: Instant, *, lease_live: bool) -> Status:
     """Return the status of a member, with the counters and lease its data path reports."""
     table, cluster = member.table, member.cluster
-    marks = [mark for each in table.buckets for mark in each.marks]
+    octets = [octet for each in table.buckets for octet in each.marks]
+    marks = Counter(octet & MARKS_MASK for octet in octets)
     return Status(
         cluster=cluster.name,
         mode=cluster.mode,
@@ -73,8 +75,8 @@ def snapshot(member: Member, counters: dict[str, int], now: Instant, *, lease_li
         own_priority=table.own + 1,
         state=member.state,
         lease_live=lease_live,
-        flagged_count=marks.count(int(Mark.FLAGGED)),
-        left_count=marks.count(int(Mark.FLAGGED | Mark.EARLIER_HOLDER)),
+        flagged_count=marks[Mark.FLAGGED],
+        left_count=marks[Mark.FLAGGED | Mark.EARLIER_HOLDER],
         hosts=tuple(
             HostStatus(
                 priority=host.priority,

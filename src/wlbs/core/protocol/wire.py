@@ -9,11 +9,13 @@ Layout, all integers little-endian::
     4  magic "wlbs"      1 version    1 kind (1)   1 host index   1 state
     8  cluster           8 boot nonce              8 sequence
     8  configuration     8 target                  1 echo count   1 rule count
+    4  delivery probes sent      8 whose probes arrive     8 whose are silent     1 signs
+    4  epoch under which the sender receives    1 whom it follows (255: nobody)    4 which epoch
     9  for each echo:    1 host index   4 boot nonce   4 sequence (the low 32 bits of each)
     8  for each rule:    which bucket groups have connections of the sender it does not own
    16  tag
 
-At 64 hosts and 33 rules that is 897 octets, of at most `SIZE_MAX`. The tag is BLAKE2b (RFC 7693)
+At 64 hosts and 33 rules that is 927 octets, of at most `SIZE_MAX`. The tag is BLAKE2b (RFC 7693)
 under the cluster's heartbeat key over everything before it; what follows it is padding. The cluster
 is named by a digest of its name and primary IP address, so that a neighbour's heartbeat is told
 from a forged one.
@@ -27,12 +29,13 @@ from typing import Final
 
 from wlbs.core.address import HOST_PRIORITY_MAX
 from wlbs.core.cluster import Cluster
+from wlbs.core.protocol.delivering import NO_ROW, Row
 from wlbs.core.protocol.effects import State
 from wlbs.core.protocol.refusal import Refusal
 from wlbs.core.rules import RULE_COUNT_MAX, HostIndex
 
 MAGIC: Final = b"wlbs"
-VERSION: Final = 1
+VERSION: Final = 2
 KIND_HEARTBEAT: Final = 1
 SIZE_MAX: Final = 1280
 """Octets behind the Ethernet header; the least MTU that IPv6 asks of any link (RFC 8200, 5)."""
@@ -43,9 +46,15 @@ MASK_32: Final = 0xFFFFFFFF
 
 _PREFIX: Final = struct.Struct("<4sBBBB")
 _BODY: Final = struct.Struct("<8sQQ8sQBB")
+_CAPTURE: Final = struct.Struct("<IQQBIBI")
 _ECHO: Final = struct.Struct("<BII")
 _MAP: Final = struct.Struct("<Q")
-_HEAD_SIZE: Final = _PREFIX.size + _BODY.size
+_HEAD_SIZE: Final = _PREFIX.size + _BODY.size + _CAPTURE.size
+_CAPTURE_AT: Final = _PREFIX.size + _BODY.size
+
+_SIGHTED: Final = 1
+_LEAKED: Final = 2
+_NOBODY: Final = 0xFF
 
 _STATES: Final = tuple(State)
 """A state's number on the wire is its place in `State`, which is append-only for that reason."""
@@ -70,6 +79,39 @@ class Echo:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a host says of frames for the VMAC: its probes, whose it gets, and what it has seen."""
+
+    sent: int = 0
+    """How many delivery probes it has sent; the low 32 bits."""
+    row: Row = NO_ROW
+    is_sighted: bool = False
+    """Whether it has received a frame from the VMAC within the last second."""
+    has_leaked: bool = False
+    """Whether a program on it has sent one."""
+
+
+NO_DELIVERY: Final = Delivery()
+
+
+@dataclass(frozen=True, slots=True)
+class Relaying:
+    """Under which epoch a host receives for all (0: not at all), and whom it follows."""
+
+    epoch: int = 0
+    follows: HostIndex | None = None
+    followed_epoch: int = 0
+
+    @property
+    def followed(self) -> tuple[HostIndex | None, int]:
+        """Whom the host follows, and under which epoch."""
+        return self.follows, self.followed_epoch
+
+
+NO_RELAYING: Final = Relaying()
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """What one host says of itself.
 
@@ -87,6 +129,8 @@ class Heartbeat:
     echoes: tuple[Echo, ...]
     foreign: tuple[int, ...]
     """For each rule, the default rule last: the groups with connections the sender does not own."""
+    delivery: Delivery = NO_DELIVERY
+    relaying: Relaying = NO_RELAYING
 
     def echo_of(self, host: HostIndex) -> Echo | None:
         """Return what the sender last heard of a host, or None if it does not hear it."""
@@ -115,6 +159,7 @@ def encode(heartbeat: Heartbeat, cluster: Cluster) -> bytes:
                 len(heartbeat.echoes),
                 len(heartbeat.foreign),
             ),
+            _encode_capture(heartbeat.delivery, heartbeat.relaying),
             *(
                 _ECHO.pack(each.host, each.boot_nonce & MASK_32, each.sequence & MASK_32)
                 for each in heartbeat.echoes
@@ -162,7 +207,29 @@ def decode(data: bytes, cluster: Cluster) -> Heartbeat:
         target,
         echoes,
         foreign,
+        *_decode_capture(data),
     )
+
+
+def _encode_capture(delivery: Delivery, relaying: Relaying) -> bytes:
+    return _CAPTURE.pack(
+        delivery.sent & MASK_32,
+        delivery.row.arriving,
+        delivery.row.silent,
+        _SIGHTED * delivery.is_sighted | _LEAKED * delivery.has_leaked,
+        relaying.epoch & MASK_32,
+        _NOBODY if relaying.follows is None else relaying.follows,
+        relaying.followed_epoch & MASK_32,
+    )
+
+
+def _decode_capture(data: bytes) -> tuple[Delivery, Relaying]:
+    sent, arriving, silent, signs, epoch, follows, followed_epoch = _CAPTURE.unpack_from(
+        data, _CAPTURE_AT
+    )
+    followed = None if follows == _NOBODY else HostIndex(follows)
+    delivery = Delivery(sent, Row(arriving, silent), bool(signs & _SIGHTED), bool(signs & _LEAKED))
+    return delivery, Relaying(epoch, followed, followed_epoch)
 
 
 def _is_sound(kind: int, host: int, state: int, echoes: tuple[Echo, ...], rule_count: int) -> bool:

@@ -8,11 +8,11 @@
 #ifndef WLBS_EGRESS_H
 #define WLBS_EGRESS_H
 
+#include "lookout.h"
 #include "maps.h"
 #include "parse.h"
 
 #define SOURCE_MAC_OFFSET 6
-#define MAC_SIZE 6
 
 static __always_inline struct bytes skb_bytes(struct __sk_buff *skb)
 {
@@ -44,24 +44,14 @@ static __always_inline enum reason guard(const struct filter_table *table, struc
 	return ethernet.source == table->vmac ? REASON_GUARD_MASKED : REASON_GUARD_PASSED;
 }
 
-static __always_inline void count_ethertype(u16 ethertype)
-{
-	u64 *counter = bpf_map_lookup_elem(&guard_ethertypes, &ethertype);
-	u64 one = 1;
-
-	if (counter)
-		__sync_fetch_and_add(counter, 1);
-	else
-		bpf_map_update_elem(&guard_ethertypes, &ethertype, &one, BPF_NOEXIST);
-}
-
 /* A frame that cannot be masked is dropped: it must not leave as it is. */
 static __always_inline int mask(const struct filter_table *table, struct __sk_buff *skb,
 				u16 ethertype)
 {
 	u64 masked = table->masked_mac;
 
-	count_ethertype(ethertype);
+	if (is_news(table))
+		sight_departure(skb, ethertype);
 	if (bpf_skb_store_bytes(skb, SOURCE_MAC_OFFSET, &masked, MAC_SIZE, 0))
 		return TC_ACT_SHOT;
 	return TC_ACT_UNSPEC;

@@ -14,6 +14,7 @@
 #include "claim.h"
 #include "hash.h"
 #include "lease.h"
+#include "lookout.h"
 #include "maps.h"
 #include "probe.h"
 
@@ -278,6 +279,8 @@ static __always_inline int carry_out(const struct filter_table *table, struct by
 		return answer_liveness_probe(table, frame);
 	case REASON_DELIVERY_PROBE:
 		return count_delivery_probe(frame);
+	case REASON_SOURCE_VMAC:
+		return sight_arrival(frame.data, frame.end);
 	default:
 		return XDP_DROP;
 	}

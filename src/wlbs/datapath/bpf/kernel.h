@@ -30,7 +30,7 @@ enum { BPF_NOEXIST = 1 };
 enum { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3 };
 enum { TC_ACT_UNSPEC = -1, TC_ACT_SHOT = 2 };
 enum { PACKET_HOST = 0 };
-enum { AF_INET = 2, AF_INET6 = 10 };
+enum { AF_INET = 2, AF_INET6 = 10, AF_PACKET = 17 };
 enum { TCP_TIME_WAIT = 6, TCP_CLOSE = 7, TCP_LISTEN = 10, TCP_NEW_SYN_RECV = 12 };
 #define BPF_F_CURRENT_NETNS (-1LL)
 
@@ -43,13 +43,17 @@ struct xdp_md {
 	u32 egress_ifindex;
 };
 
-/* The beginning of it, as far as data_end; the fields between are not ours to look at. */
+struct bpf_sock;
+
+/* The beginning of it, as far as its socket; the fields between are not ours to look at. */
 struct __sk_buff {
 	u32 len;
 	u32 pkt_type;
 	u32 unused[17];
 	u32 data;
 	u32 data_end;
+	u32 unused_too[21];
+	struct bpf_sock *sk __attribute__((aligned(8)));
 };
 
 struct bpf_sock {
@@ -81,6 +85,10 @@ struct in6_addr {
 	} in6_u;
 } __from_kernel;
 
+typedef struct {
+	u64 counter;
+} __from_kernel atomic64_t;
+
 struct sock_common {
 	u32 skc_daddr;
 	u32 skc_rcv_saddr;
@@ -92,6 +100,7 @@ struct sock_common {
 	struct in6_addr skc_v6_rcv_saddr;
 	u32 skc_tw_rcv_nxt;
 	u32 skc_tw_snd_nxt;
+	atomic64_t skc_cookie; /* 0 until somebody asks for it */
 } __from_kernel;
 
 struct tcp_request_sock {
@@ -130,8 +139,13 @@ static long (*bpf_map_update_elem)(void *map, const void *key, const void *value
 static u64 (*bpf_ktime_get_ns)(void) = (void *)5;
 static long (*bpf_skb_store_bytes)(struct __sk_buff *skb, u32 offset, const void *from, u32 size,
 				   u64 flags) = (void *)9;
+static u64 (*bpf_get_current_pid_tgid)(void) = (void *)14;
+static long (*bpf_skb_load_bytes)(const struct __sk_buff *skb, u32 offset, void *to, u32 size) =
+	(void *)26;
 static long (*bpf_skb_change_type)(struct __sk_buff *skb, u32 type) = (void *)32;
+static void *(*bpf_get_current_task)(void) = (void *)35;
 static long (*bpf_skb_pull_data)(struct __sk_buff *skb, u32 size) = (void *)39;
+static u64 (*bpf_get_socket_cookie)(const void *skb_or_socket) = (void *)46;
 static long (*bpf_sk_release)(void *sk) = (void *)86;
 static struct bpf_sock *(*bpf_skc_lookup_tcp)(void *ctx, struct bpf_sock_tuple *tuple, u32 size,
 					      u64 netns, u64 flags) = (void *)99;

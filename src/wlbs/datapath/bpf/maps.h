@@ -9,7 +9,6 @@
 
 #include "filter.h"
 
-#define GUARD_ETHERTYPE_COUNT_MAX 64
 #define TABLE_COUNT 4
 
 /*
@@ -42,14 +41,6 @@ struct {
 	__type(key, u32);
 	__type(value, u64);
 } counters SEC(".maps");
-
-/* Which ethertypes had to be masked; host order. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, GUARD_ETHERTYPE_COUNT_MAX);
-	__type(key, u16);
-	__type(value, u64);
-} guard_ethertypes SEC(".maps");
 
 static __always_inline const struct filter_table *current_table(void)
 {

@@ -11,6 +11,7 @@
 
 #include "kernel.h"
 
+#define MAC_SIZE 6
 #define ETHERNET_SIZE 14
 #define ARP_SIZE 28
 #define IPV4_SIZE_MIN 20

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from wlbs.core.address import IpAddress
+from wlbs.core.cluster import Cluster
 from wlbs.core.frame import ETHERNET_SIZE, Arp, Frame, Malformed, Packet, Segment, parse
+from wlbs.core.rules import HostIndex
 from wlbs.scenario.evidence import Direction, Evidence, Moment, SeenFrame
 from wlbs.scenario.report import Expectation
+from wlbs.scenario.setup import ANY_KEY
 from wlbs.scenario.steps import BeginAttempts, Deed, Do, Scenario
 from wlbs.scenario.topology import Topology
 
@@ -59,6 +62,8 @@ class Observed:
 
     scenario: Scenario
     evidence: Evidence
+    cluster: Cluster = field(init=False)
+    """The cluster as it is set up, under any key: for its addresses."""
     sent: list[SeenSegment] = field(default_factory=list)
     """Segments to and from the virtual IP as nodes sent them."""
     delivered: list[SeenSegment] = field(default_factory=list)
@@ -70,7 +75,11 @@ class Observed:
 
     def __post_init__(self) -> None:
         """Read every frame once."""
-        hosts = {host.mac: host.name for host in self.topology.hosts}
+        self.cluster = self.scenario.setup.cluster(self.topology, ANY_KEY)
+        hosts = {
+            self.cluster.masked_mac(HostIndex(host.number - 1), host.mac): host.name
+            for host in self.topology.hosts
+        }
         # The switch floods: most frames are copies of one that has just been read.
         read = lru_cache(maxsize=_COPIES_APART_MAX)(parse)
         for seen in self.evidence.frames:

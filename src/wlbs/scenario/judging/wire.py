@@ -12,6 +12,7 @@ from wlbs.core.invariants import Violation, judge_arp_answers, judge_sources
 from wlbs.scenario.evidence import Direction, SeenFrame
 from wlbs.scenario.judging.observed import Observed, SeenArp, with_examples
 from wlbs.scenario.report import Expectation
+from wlbs.scenario.topology import Shape
 
 
 def captures_complete(observed: Observed, what: str) -> Expectation:
@@ -23,13 +24,14 @@ def captures_complete(observed: Observed, what: str) -> Expectation:
 
 
 def vmac_unlearned(observed: Observed, what: str) -> Expectation:
-    """Judge the switch's table."""
+    """Judge the switches' tables; a hub has none, and there nothing can be learned."""
     entries = observed.evidence.bridge_entries
-    learned = [each for each in entries if each.mac == observed.topology.vmac]
-    examples = [f"{each.mac} at port {each.port}" for each in learned]
+    learned = [each for each in entries if each.mac == observed.cluster.vmac]
+    examples = [f"{each.mac} at port {each.port} of {each.switch}" for each in learned]
+    has_table = bool(entries) or observed.topology.shape is Shape.HUB
     return observed.found(
         what,
-        held=bool(entries) and not learned,
+        held=has_table and not learned,
         seen=with_examples(f"{len(entries)} entries, {len(learned)} of it", examples),
         broke_s=[each.at_s for each in learned],
     )
@@ -37,7 +39,7 @@ def vmac_unlearned(observed: Observed, what: str) -> Expectation:
 
 def vmac_unsent(observed: Observed, what: str) -> Expectation:
     """Judge the source of every frame that any node sent."""
-    vmac = observed.topology.vmac
+    vmac = observed.cluster.vmac
     sent = [each for each in observed.evidence.frames if each.direction is Direction.FROM_NODE]
     guilty = [each for each in sent if vmac.octets == each.data[6:12]]
     violations = judge_sources(vmac, (each.data for each in guilty))
@@ -46,7 +48,7 @@ def vmac_unsent(observed: Observed, what: str) -> Expectation:
 
 def arp_true(observed: Observed, what: str) -> Expectation:
     """Judge what ARP answers for the virtual IP say."""
-    vmac, vips = observed.topology.vmac, frozenset({observed.topology.vip})
+    vmac, vips = observed.cluster.vmac, frozenset({observed.topology.vip})
     answers = [each.seen for each in _arps(observed, ARP_ANSWER)]
     guilty = [each for each in answers if judge_arp_answers(vmac, vips, [each.data])]
     violations = judge_arp_answers(vmac, vips, (each.data for each in answers))
@@ -84,7 +86,7 @@ def no_reset(observed: Observed, what: str) -> Expectation:
 
 def neighbours_true(observed: Observed, what: str) -> Expectation:
     """Judge the clients' neighbour tables."""
-    vip, vmac = observed.topology.vip, observed.topology.vmac
+    vip, vmac = observed.topology.vip, observed.cluster.vmac
     entries = [each for each in observed.evidence.neighbours if each.address == vip]
     wrong = [each for each in entries if each.mac != vmac]
     return observed.found(

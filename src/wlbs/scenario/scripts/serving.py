@@ -3,7 +3,7 @@
 
 from wlbs.scenario.expectations import FairShare, Holds
 from wlbs.scenario.scripts.parts import victim_of
-from wlbs.scenario.steps import Leak, Scenario, SendFlows, Spread
+from wlbs.scenario.steps import Scenario, SendFlows, SendFrom, Spread
 from wlbs.scenario.topology import Topology
 
 
@@ -16,7 +16,7 @@ def serve(topology: Topology) -> Scenario:
         steps=(
             SendFlows("affinity none", 80, 1000, Spread.PORTS),
             SendFlows("affinity single", 81, 400, Spread.ADDRESSES),
-            Leak(victim_of(topology)),
+            SendFrom(victim_of(topology)),
             SendFlows("after the leak", 80, 60, Spread.PORTS),
         ),
         expects=(

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What sends frames with the VMAC as their source, at its pace.
+
+Knows when each frame is due. Knows nothing of how a node sends it, or of what comes of it.
+"""
+
+from collections.abc import Callable, Mapping
+
+from wlbs.scenario.leaking import frame_of
+from wlbs.scenario.steps import SendFrom, Way
+from wlbs.scenario.topology import Topology
+from wlbs.sim.schedule import NS_PER_S, Plan, Schedule
+
+Outlets = Mapping[tuple[str, Way], Callable[[bytes], None]]
+"""What sends a frame of a node, this way."""
+
+
+class Senders:
+    """Everything that sends in one world, by node."""
+
+    def __init__(self, schedule: Schedule, topology: Topology, outlets: Outlets) -> None:
+        """Send nothing yet."""
+        self._schedule = schedule
+        self._topology = topology
+        self._outlets = outlets
+        self._planned: dict[str, list[Plan]] = {}
+        self._past_guard: list[tuple[str, bytes]] = []
+
+    def send_from(self, order: SendFrom) -> None:
+        """Send the first frame now and plan the others."""
+        frame = frame_of(order, self._topology)
+        send = self._outlets[order.node, order.way]
+        is_host = any(host.name == order.node for host in self._topology.hosts)
+        if order.way is not Way.ABOVE or not is_host:
+            self._past_guard.append((order.node, frame))
+        send(frame)
+        interval_ns = round(order.interval_s * NS_PER_S)
+        plans = self._planned.setdefault(order.node, [])
+        for number in range(1, order.count):
+            plans.append(self._schedule.after(number * interval_ns, lambda: send(frame)))
+
+    def stop(self, node: str) -> None:
+        """Send no further frame of a node."""
+        for plan in self._planned.pop(node, []):
+            plan.cancel()
+
+    def sent_past_guard(self, node: str, data: bytes) -> bool:
+        """Tell whether a frame was told to be sent where no guard could have seen it."""
+        return (node, data) in self._past_guard
