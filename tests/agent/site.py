@@ -52,6 +52,7 @@ SETTINGS: Final = (
         for interface in ("all", "default", "lo", "eth0")
         for name in ("arp_ignore", "arp_announce", "rp_filter")
     ),
+    "net/ipv6/conf/eth0/addr_gen_mode",
     "net/mptcp/allow_join_initial_addr_port",
 )
 
@@ -70,6 +71,8 @@ class Site:
     name: str
     folder: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    source: Path = SOURCE
+    """Where the package is that is run."""
 
     @property
     def configuration(self) -> Path:
@@ -99,7 +102,7 @@ class Site:
             capture_output=True,
             text=True,
             timeout=DEADLINE_S,
-            env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            env={**os.environ, "PYTHONPATH": str(self.source)},
         )
 
     def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -114,7 +117,7 @@ class Site:
                 self.inside(*command, "--instance", self.name, *words),
                 stdout=out,
                 stderr=err,
-                env={**os.environ, "PYTHONPATH": str(SOURCE)},
+                env={**os.environ, "PYTHONPATH": str(self.source)},
                 text=True,
             )
         self.started.append(process)
@@ -132,6 +135,16 @@ class Site:
         process = self.ready_agent()
         wait_until(lambda: self.status()["state"] == "converged", "convergence")
         return process
+
+    def choose(self, mode: str) -> None:
+        """Write another mode into the configuration."""
+        text = self.configuration.read_text()
+        self.configuration.write_text(text.replace('mode = "stealth"', f'mode = "{mode}"'))
+
+    def hardware_address(self) -> str:
+        """Return the address the interface has now."""
+        (shown,) = json.loads(self.run("ip", "-j", "link", "show", "dev", "eth0"))
+        return str(shown["address"])
 
     def status(self) -> dict[str, Any]:
         """Return what the agent says of itself."""
@@ -154,6 +167,7 @@ class Site:
         return {
             "links": links,
             "settings": settings,
+            "heard": self.run("bridge", "fdb", "show", "dev", "eth0"),
             "disciplines": self.run("tc", "-j", "qdisc"),
             "attached": self.run("bpftool", "net", "show"),
             "pins": sorted(Path("/sys/fs/bpf/wlbs").glob(f"{self.name}*")),

@@ -7,13 +7,21 @@ import pytest
 
 from wlbs.core.address import IpAddress
 from wlbs.core.buckets import HashKey
-from wlbs.core.cluster import TIMINGS, Cluster, Host
+from wlbs.core.cluster import TIMINGS, Cluster, Host, Mode
 from wlbs.core.rules import Affinity, HostIndex, Protocol
 
 
 def test_the_first_virtual_ip_is_the_primary_and_gives_the_mac(cluster: Cluster) -> None:
     assert str(cluster.primary) == "10.0.0.1"
     assert str(cluster.vmac) == "02:bf:0a:00:00:01"
+
+
+def test_in_mode_igmp_hosts_join_a_group_whose_address_is_the_vmac(cluster: Cluster) -> None:
+    igmp = dataclasses.replace(cluster, mode=Mode.IGMP)
+    assert (str(igmp.group), str(igmp.vmac)) == ("239.255.0.1", "01:00:5e:7f:00:01")
+    assert cluster.group is None
+    sixth = dataclasses.replace(igmp, vips=(IpAddress.parse("2001:db8::1"),))
+    assert sixth.group is None
 
 
 def test_a_host_is_found_by_its_index_one_less_than_its_priority(cluster: Cluster) -> None:

@@ -14,6 +14,7 @@ from wlbs.core.address import IpAddress, Mac
 from wlbs.core.buckets import BUCKET_COUNT, HashKey
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import Buckets, FilterTable, Vip
+from wlbs.datapath import witness
 from wlbs.datapath.loader import OBJECT, Datapath
 from wlbs.linux import bpffs, namespace
 
@@ -31,6 +32,15 @@ def dictated_object(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [*COMPILER, *FLAGS, *claim, str(source), "-o", str(target)], check=True, timeout=120
     )
+    return target
+
+
+def compile_witness(folder: Path, hook: str) -> Path:
+    """Compile the witness for another hook than its own."""
+    target = folder / witness.OBJECT.name
+    define = f'-DWITNESSED="{hook}"'
+    source = str(witness.OBJECT.with_suffix(".c"))
+    subprocess.run([*COMPILER, *FLAGS, define, source, "-o", str(target)], check=True, timeout=120)
     return target
 
 

@@ -18,30 +18,32 @@ from wlbs.core.address import BROADCAST, IpAddress, Mac
 from wlbs.core.buckets import BUCKET_COUNT, HashKey
 from wlbs.core.claim import Claim
 from wlbs.core.filter import Verdict, decide, rewrite
-from wlbs.core.guard import guard
+from wlbs.core.guard import guard, mask
 from wlbs.core.probe import PROBE_PORT, encode_request
 from wlbs.core.protocol.events import Instant
 from wlbs.core.reason import Action, Reason
 from wlbs.core.rules import Affinity, HostIndex, PortRule, Protocol
-from wlbs.core.table import NOBODY, Buckets, FilterTable, Vip
+from wlbs.core.table import NEXT_SHIFT, NOBODY, Buckets, FilterTable, Vip
 from wlbs.datapath.counters import read_counter
 from wlbs.datapath.loader import Datapath
 from wlbs.linux import libbpf
 from wlbs.linux.clock import now
 
 SEED: Final = 20261123
-TABLE_COUNT: Final = 100
+TABLE_COUNT: Final = 150
 FRAMES_PER_TABLE: Final = 800
 SEEN_MIN: Final = 50
-"""Cases in all: 80,000, each of them given to the filter and to the guard; 20,000 are drawn around
+"""Cases in all: 120,000, each of them given to the filter and to the guard; 20,000 are drawn around
 real sockets."""
 
 LEASE_NS: Final = 3_600_000_000_000
-XDP: Final = {Action.PASS: 2, Action.KEEP: 2, Action.ANSWER: 3, Action.DROP: 1}
+XDP: Final = {Action.PASS: 2, Action.KEEP: 2, Action.ANSWER: 3, Action.RELAY: 3, Action.DROP: 1}
 TC: Final = {Action.PASS: 0xFFFFFFFF, Action.MASK: 0xFFFFFFFF, Action.DROP: 2}
 
 OWN: Final = HostIndex(3)
 OTHER: Final = HostIndex(5)
+HOSTS: Final = tuple(map(HostIndex, (0, OWN, OTHER, 7, 63)))
+"""Who may relay or be relayed to."""
 SIZE_MAX: Final = 200
 
 
@@ -53,6 +55,8 @@ class Cast:
     macs: tuple[Mac, ...]
     addresses: tuple[int, ...]
     ports: tuple[int, ...]
+    sources: tuple[Mac, ...]
+    relayers: tuple[Mac, ...]
     dedicated_ip: int
     """Where the host is probed; the table may not know of it."""
 
@@ -66,11 +70,14 @@ def draw_cast(rng: Random) -> Cast:
     vips += () if len(vips) == 32 else (Vip(IpAddress(rng.getrandbits(128)), OWN),)
     rules = _draw_rules(rng, vips)
     dedicated_ip = rng.getrandbits(32)
+    vmac = Mac(bytes((rng.choice((0x02, 0x03)),)) + rng.randbytes(5))
+    station = rng.choice((vmac, *[Mac(b"\x00" + rng.randbytes(5))] * 3))
+    masked = rng.choice((vmac, station, *[Mac(b"\x02" + rng.randbytes(5))] * 4))
     table = FilterTable(
         own=OWN,
-        vmac=Mac(bytes((rng.choice((0x02, 0x03)),)) + rng.randbytes(5)),
-        station_mac=Mac(b"\x00" + rng.randbytes(5)),
-        masked_mac=Mac(b"\x02" + rng.randbytes(5)),
+        vmac=vmac,
+        station_mac=station,
+        masked_mac=masked,
         key=HashKey(rng.randbytes(16)),
         vips=vips,
         rules=rules,
@@ -78,16 +85,29 @@ def draw_cast(rng: Random) -> Cast:
         is_stopped=rng.random() < 0.3,
         dedicated_ip=rng.choice((None, *[IpAddress.from_v4(dedicated_ip)] * 3)),
         boot_nonce=rng.getrandbits(64),
+        receiver=rng.choice((None, None, OWN, OWN, *[OTHER] * 5, HostIndex(200))),
+        station_macs=_draw_stations(rng, vmac),
     )
     edges = [edge for rule in rules for edge in (rule.first_port, rule.last_port)]
     v4 = [vip.address.v4 for vip in vips if vip.address.is_v4]
+    group = rng.choice((0xE0000000, 0xEFFFFFFF, 0xDFFFFFFF, 0xF0000000))
+    macs = (*[vmac] * 8, *[station] * 3, *[masked] * 2, BROADCAST, Mac(rng.randbytes(6)))
+    stations = [mac for _, mac in table.station_macs]
+    receiver = table.station_of(table.receiver) or BROADCAST
     return Cast(
         table,
-        (*[table.vmac] * 5, table.station_mac, BROADCAST, Mac(rng.randbytes(6))),
-        (*v4 * 3, rng.getrandbits(32), v4[0] ^ 1, 0),
+        macs,
+        (*v4 * 3, rng.getrandbits(32), v4[0] ^ 1, 0, dedicated_ip, group),
         tuple({port & 0xFFFF for edge in edges for port in (edge - 1, edge, edge + 1)} | {80, 0}),
+        (*macs, *stations, *stations),
+        (*[receiver] * 8, *stations),
         dedicated_ip,
     )
+
+
+def _draw_stations(rng: Random, vmac: Mac) -> tuple[tuple[HostIndex, Mac], ...]:
+    macs = (vmac, *[Mac(b"\x02" + rng.randbytes(5)) for _ in range(8)])
+    return tuple((host, rng.choice(macs)) for host in HOSTS if rng.random() < 0.9)
 
 
 def _draw_rules(rng: Random, vips: tuple[Vip, ...]) -> tuple[PortRule, ...]:
@@ -108,24 +128,31 @@ def _draw_rules(rng: Random, vips: tuple[Vip, ...]) -> tuple[PortRule, ...]:
 
 def _draw_buckets(rng: Random) -> Buckets:
     owners = (OWN, OWN, OWN, OTHER, OTHER, NOBODY)
+    marks = rng.choices((0, 0, 1, 1, 1, 2, 3), k=BUCKET_COUNT)
+    holders = rng.choices(HOSTS, k=BUCKET_COUNT)
     return Buckets(
         bytes(rng.choices(owners, k=BUCKET_COUNT)),
-        bytes(rng.choices((0, 0, 0, 1, 1, 2, 3), k=BUCKET_COUNT)),
+        bytes(mark | to << NEXT_SHIFT for mark, to in zip(marks, holders, strict=True)),
     )
 
 
 def draw_frame(rng: Random, cast: Cast) -> bytes:
     """Draw one frame that came in or goes out, 14 to `SIZE_MAX` bytes long."""
-    source = rng.choice(cast.macs) if rng.random() < 0.3 else Mac(b"\x00" + rng.randbytes(5))
+    source = rng.choice(cast.sources) if rng.random() < 0.4 else Mac(b"\x00" + rng.randbytes(5))
     kind = rng.random()
     destination = rng.choice(cast.macs)
     if kind < 0.64:
         ethertype, body = 0x0800, _draw_ipv4(rng, cast)
+        if kind < 0.24:
+            destination = rng.choice((cast.table.station_mac, cast.table.masked_mac))
+            source = rng.choice(cast.relayers)
     elif kind < 0.86:
         ethertype, body = 0x0806, _draw_arp(rng, cast)
     elif kind < 0.90:
         ethertype, body = _draw_probe(rng, cast)
         destination = cast.table.station_mac if ethertype == 0x0800 else cast.table.vmac
+    elif kind < 0.95:
+        ethertype, body = 0x86DD, _draw_neighbour(rng, cast)
     else:
         ethertype = rng.choice((0x8100, 0x88A8, 0x886F, 0x86DD, rng.randrange(65536)))
         body = rng.randbytes(rng.randrange(60))
@@ -156,8 +183,24 @@ def _draw_arp(rng: Random, cast: Cast) -> bytes:
     )
 
 
+def _draw_neighbour(rng: Random, cast: Cast) -> bytes:
+    """Draw IPv6 neighbour discovery with up to six options, one of which may be of no size."""
+    kind = rng.choice((132, 133, 134, 135, 136, 137))
+    body = bytes((kind, 0)) + rng.choice((rng.randbytes(2), bytes(2), b"\xff\xff"))
+    body += rng.randbytes(rng.choice(({133: 4, 134: 12}.get(kind, 20), 5)))
+    for _ in range(rng.randrange(7)):
+        units = rng.choice((1, 1, 1, 1, 2, 0))
+        named = rng.choice((cast.table.vmac.octets, rng.choice(cast.macs).octets))
+        body += bytes((rng.choice((1, 1, 2, 2, 3, 14)), units)) + named
+        body += rng.randbytes(max(0, units - 1) * 8)
+    header = struct.pack(
+        "!IHBB", rng.choice((6, 6, 6, 6, 6, 4)) << 28, len(body), rng.choice((58, 58, 58, 17)), 255
+    )
+    return header + rng.randbytes(32) + body
+
+
 def _draw_ipv4(rng: Random, cast: Cast) -> bytes:
-    protocol = rng.choice((6, 6, 6, 6, 17, 17, 1, 47))
+    protocol = rng.choice((6, 6, 6, 6, 6, 6, 17, 17, 1, 1, 47))
     options = rng.choice((0, 0, 0, 4, 40))
     transport = _draw_transport(rng, cast, protocol)
     total = 20 + options + len(transport)
@@ -173,9 +216,9 @@ def _draw_ipv4(rng: Random, cast: Cast) -> bytes:
         total,
         rng.randrange(65536),
         fragment,
-        64,
+        rng.choice((64, 64, 255, 0, 1, 2)),
         protocol,
-        0,
+        rng.choice((rng.getrandbits(16), 0, 0xFEFF, 0xFFFF)),
         rng.getrandbits(32),
         rng.choice(cast.addresses),
     )
@@ -235,11 +278,12 @@ class Twins:
         code, after, _ = runner.run(frame)
         self.seen[verdict.reason] += 1
         counted = read_counter(self.datapath.descriptor("counters"), verdict.reason)
-        expected = (
-            codes[verdict.action],
-            self.seen[verdict.reason],
-            rewrite(cast.table, frame, verdict, lease_live=self.lease_live),
+        rewritten = (
+            rewrite(cast.table, frame, verdict, lease_live=self.lease_live)
+            if is_filter
+            else mask(cast.table, frame, verdict)
         )
+        expected = (codes[verdict.action], self.seen[verdict.reason], rewritten)
         assert (code, counted, after) == expected, f"{name}: {verdict}, {frame.hex()}"
 
 
@@ -247,6 +291,14 @@ def can_be_sent(frame: bytes) -> bool:
     """Whether the kernel makes a packet of these bytes: it wants a whole IP header."""
     size_min = {b"\x08\x00": 14 + 20, b"\x86\xdd": 14 + 40}.get(frame[12:14], 15)
     return len(frame) >= size_min
+
+
+def relayer(table: FilterTable, frame: bytes, verdict: Verdict) -> str:
+    """Tell four ways to be relayed apart: by the receiver or further on, by the owner or not."""
+    assert verdict.rule is not None and verdict.bucket is not None, "a bucket decided"  # noqa: PT018
+    owner = table.rule_buckets(verdict.rule)[verdict.bucket].owner
+    hop = "first" if frame[:6] == table.vmac.octets else "further"
+    return f"{hop} by {'owner' if owner == table.own else 'another'}"
 
 
 @pytest.fixture
@@ -258,6 +310,7 @@ def test_programs_and_reference_agree(twins: Twins, pins: Path) -> None:
     rng = Random(SEED)  # noqa: S311 - wanted: the same cases every time
     claim_fd = libbpf.open_pinned(pins / "dictated_claim")
     senders: Counter[int] = Counter()
+    relays: Counter[str] = Counter()
     for _ in range(TABLE_COUNT):
         cast = draw_cast(rng)
         twins.datapath.install(cast.table)
@@ -271,6 +324,8 @@ def test_programs_and_reference_agree(twins: Twins, pins: Path) -> None:
             twins.check("filter", cast, frame, verdict)
             if verdict.reason is Reason.DELIVERY_PROBE:
                 senders[frame[20]] += 1
+            if verdict.reason is Reason.RELAYED:
+                relays[relayer(cast.table, frame, verdict)] += 1
             if can_be_sent(frame):
                 twins.check("guard", cast, frame, guard(cast.table, frame))
     seldom = {
@@ -279,6 +334,8 @@ def test_programs_and_reference_agree(twins: Twins, pins: Path) -> None:
         if reason is not Reason.NO_TABLE and twins.seen[reason] < SEEN_MIN
     }
     assert not seldom, f"too few cases: {seldom}"
+    assert len(relays) == 4, f"too few ways to be relayed: {relays}"
+    assert min(relays.values()) >= SEEN_MIN, f"too few cases: {relays}"
     assert twins.datapath.counters() == {reason: twins.seen[reason] for reason in Reason}
     assert twins.datapath.deliveries(64).arrived == tuple(senders[host] for host in range(64))
 

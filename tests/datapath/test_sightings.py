@@ -13,14 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.datapath.conftest import COMPILER, FLAGS
+from tests.datapath.conftest import compile_witness
 
 from wlbs.core.address import BROADCAST, Mac
 from wlbs.core.cluster import TcHook, XdpMode
 from wlbs.core.protocol.events import Instant
 from wlbs.core.sighting import FrameKind, Sender, Sighting, Where
 from wlbs.core.table import FilterTable
-from wlbs.datapath import witness
 from wlbs.datapath.loader import Datapath
 from wlbs.linux import namespace
 from wlbs.linux.clock import now
@@ -81,22 +80,13 @@ def datapath(pins: Path, own_everything: FilterTable) -> Datapath:
     return loaded
 
 
-def compiled(folder: Path, hook: str) -> Path:
-    """Compile the witness for another hook than its own."""
-    target = folder / "witness.bpf.o"
-    define = f'-DWITNESSED="{hook}"'
-    source = str(witness.OBJECT.with_suffix(".c"))
-    subprocess.run([*COMPILER, *FLAGS, define, source, "-o", str(target)], check=True, timeout=120)
-    return target
-
-
 @pytest.fixture(scope="session")
 def on_every_way_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the witness at a tracepoint that every frame passes, by whichever way it is sent.
 
     A kernel without fentry has tracepoints all the same, and the program is the same but for that.
     """
-    return compiled(tmp_path_factory.mktemp("bpf"), "tp_btf/net_dev_start_xmit")
+    return compile_witness(tmp_path_factory.mktemp("bpf"), "tp_btf/net_dev_start_xmit")
 
 
 @pytest.mark.parametrize("hook", list(TcHook))
@@ -254,7 +244,7 @@ def test_a_kernel_without_the_function_is_told_by_name(
     datapath: Datapath, interface: tuple[int, Mac], tmp_path: Path
 ) -> None:
     pinned = Datapath.leftovers(datapath.pins)
-    without = compiled(tmp_path, "fentry/no_such_function")
+    without = compile_witness(tmp_path, "fentry/no_such_function")
     with pytest.raises(NotSupportedError, match=r"past the guard.*has no such function.*fentry"):
         datapath.attach_witness(interface[0], without)
     assert not datapath.has_witness()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from wlbs.core.cluster import Cluster, Host
+from wlbs.core.cluster import Cluster, Host, Mode
 from wlbs.core.frame import IpProtocol
 from wlbs.core.rules import PortRule, Protocol
 from wlbs.linux import capability, namespace, ruleset
@@ -19,6 +19,19 @@ from wlbs.linux.listener import listeners
 
 ADDRESS_OWNERS: Final = frozenset({"keepalived", "pacemakerd", "corosync"})
 """Programs that put shared addresses on interfaces and would fight over a virtual IP."""
+
+
+AGGREGATES: Final = frozenset({"bond", "team"})
+"""Interfaces whose drivers speak below the guard, at the interfaces that they are made of."""
+
+_ONE_ADDRESS: Final = "hears its own address alone, not the one by which hosts reach each other"
+
+UNFIT: Final = {
+    "bridge": "would keep the frames for the cluster from everybody behind its other ports",
+    "macvlan": _ONE_ADDRESS,
+    "macvtap": _ONE_ADDRESS,
+}
+"""Kinds of interface that do not work with the cluster's MAC address as their own, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +68,13 @@ def require(cluster: Cluster, host: Host, link: Link, addresses: tuple[AddressOn
         raise LinuxError(what, "mend each of them; nothing was touched")
 
 
-def warnings(cluster: Cluster) -> Iterator[str]:
+def warnings(cluster: Cluster, link: Link) -> Iterator[str]:
     """Yield what an operator should know but may have meant."""
+    if cluster.mode is Mode.UNICAST and link.kind in AGGREGATES:
+        yield (
+            f"{link.name} is a {link.kind}: some of its modes send frames of their own from the "
+            "address of the cluster, past the guard; watch the switch's table, or use mode stealth"
+        )
     there = listeners()
     diverted = ruleset.diverted_ports()
     for rule in cluster.rules:
@@ -115,7 +133,13 @@ def _interface_problems(cluster: Cluster, link: Link) -> Iterator[Problem]:
     if link.mac == cluster.vmac:
         yield Problem(
             f"{link.name} has the cluster's own MAC address {cluster.vmac}",
-            f"give it its own again: ip link set {link.name} address MAC",
+            f"give it its own again, which `ethtool -P {link.name}` may know: "
+            f"ip link set {link.name} address MAC",
+        )
+    if cluster.mode is Mode.UNICAST and link.kind in UNFIT:
+        yield Problem(
+            f"{link.name} is a {link.kind}, which in mode unicast {UNFIT[link.kind]}",
+            "name the interface below it, or choose another mode",
         )
 
 

@@ -10,7 +10,7 @@ import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TextIO
 
 from wlbs.agent import changes, preflight
@@ -55,13 +55,13 @@ def run(configuration: Configuration, order: Order, say: Say, log: TextIO) -> No
         interfaces = {index: each.interface for index, each in configuration.settings.items()}
         host = own_host(configuration.cluster, interfaces, link.addresses(), order.named)
         settings = configuration.settings[host.index]
-        own_link = link.find(settings.interface)
+        own_link = changes.with_own_mac(link.find(settings.interface), UndoRecord(instance.record))
         plan = changes.Plan(configuration.cluster, host, settings, own_link, instance)
         path = interface_lock(namespace.own(), own_link.index)
         interface = Lock.take(path, f"interface {own_link.name}")
         try:
-            is_taken_over = _succeed(plan, say)
-            warnings = (*configuration.warnings, *preflight.warnings(plan.cluster))
+            plan, is_taken_over = _succeed(plan, say)
+            warnings = (*configuration.warnings, *preflight.warnings(plan.cluster, plan.link))
             for warning in warnings:
                 say(f"warning: {warning}")
             _serve(plan, order, say, log, is_taken_over=is_taken_over)
@@ -106,8 +106,11 @@ def leave_behind(instance: Instance) -> tuple[str, ...]:
     return done
 
 
-def _succeed(plan: changes.Plan, say: Say) -> bool:
-    """Deal with what a dead agent left: whether its data path is taken over or was undone."""
+def _succeed(plan: changes.Plan, say: Say) -> tuple[changes.Plan, bool]:
+    """Deal with what a dead agent left: whether its data path is taken over or was undone.
+
+    The plan returned knows the interface as it is then.
+    """
     record = UndoRecord(plan.instance.record)
     if changes.can_be_taken_over(plan, record):
         ours = {each.address for each in record.changes() if isinstance(each, AddressAdded)}
@@ -118,11 +121,12 @@ def _succeed(plan: changes.Plan, say: Say) -> bool:
         )
         preflight.require(plan.cluster, plan.host, plan.link, others)
         say("took over the data path of a dead agent; its connections live on")
-        return True
+        return plan, True
     if leave_behind(plan.instance):
         say(f"undid what a dead agent of instance {plan.instance.name} had left on this host")
+    plan = replace(plan, link=link.find(plan.link.name))
     preflight.require(plan.cluster, plan.host, plan.link, link.addresses())
-    return False
+    return plan, False
 
 
 def _serve(plan: changes.Plan, order: Order, say: Say, log: TextIO, *, is_taken_over: bool) -> None:
@@ -141,6 +145,9 @@ def _serve(plan: changes.Plan, order: Order, say: Say, log: TextIO, *, is_taken_
         beginning = Beginning(plan.cluster, plan.host.index, incarnation, now())
         member = beginning.member()
         changes.make(plan, datapath, member.table, record)
+        cannot = changes.watch(plan, datapath)
+        if cannot:
+            say(f"warning: {cannot}")
         if not scheduling.run_before_others():
             say("warning: no real-time scheduling; on a busy machine peers may miss this host")
         books = Books(Log(log), Journal(instance.journal, beginning))

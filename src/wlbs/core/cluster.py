@@ -15,6 +15,9 @@ from wlbs.core.address import BROADCAST, IpAddress, Mac, cluster_macs, masked_ma
 from wlbs.core.buckets import HashKey
 from wlbs.core.rules import HostIndex, PortRule
 
+_GROUPS: Final = 0xEFFF0000
+"""239.255.0.0/16, the IPv4 local scope (RFC 2365, 6.1)."""
+
 
 @unique
 class Mode(StrEnum):
@@ -166,6 +169,16 @@ class Cluster:
                 return macs.igmp
             case _:
                 return macs.unicast
+
+    @property
+    def group(self) -> IpAddress | None:
+        """The multicast group that hosts join in mode igmp, 239.255.c.d as NLB has it, or None.
+
+        Its link-layer address is the VMAC (RFC 1112, 6.4).
+        """
+        if self.mode is not Mode.IGMP or not self.primary.is_v4:
+            return None
+        return IpAddress.from_v4(_GROUPS | self.primary.v4 & 0xFFFF)
 
     @property
     def heartbeat_destination(self) -> Mac:

@@ -37,8 +37,10 @@ Where the segment does not flood, one host alone gets what is sent to the VMAC: 
 keeps its own and relays the rest, each frame to the bucket's owner by the owner's own address. All
 others take relayed frames only, and drop what comes from the segment: it was, or will be, relayed
 too. A segment that nobody claims at the owner of a flagged bucket goes on from one possible holder
-to the next, whose indices only rise, so that it comes to an end whatever tables say; and the end is
-silence, not a reset. Without a live lease nothing is relayed: others may have taken over.
+to the next, whose indices only rise; the end is silence, not a reset. Hosts whose tables disagree
+may each take another for the owner, so indices alone do not bring every chain to its end: whoever
+sends on what was relayed already takes one off the packet's time to live, as any router does.
+Without a live lease nothing is relayed: others may have taken over.
 """
 
 from dataclasses import dataclass
@@ -46,12 +48,15 @@ from typing import Final, assert_never
 
 from wlbs.core.address import MAC_SIZE
 from wlbs.core.buckets import BucketIndex, Flow, bucket_of
+from wlbs.core.checksum import replace_in_sum
 from wlbs.core.claim import Claim
 from wlbs.core.frame import (
     ARP_ANSWER,
     ARP_PREFIX,
     ARP_REQUEST,
     ETHERNET_SIZE,
+    IPV4_CHECKSUM_AT,
+    IPV4_TTL_AT,
     UDP_SIZE,
     Arp,
     Datagram,
@@ -67,7 +72,7 @@ from wlbs.core.frame import (
 from wlbs.core.probe import PROBE_SIZE, Answer, delivery_sender, encode_answer, read_challenge
 from wlbs.core.reason import ACTION, Action, Reason
 from wlbs.core.rules import DEFAULT_RULE, Affinity, HostIndex, RuleIndex, find_rule
-from wlbs.core.table import NOBODY, FilterTable, Mark
+from wlbs.core.table import NOBODY, Bucket, FilterTable, Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +132,23 @@ def rewrite(table: FilterTable, data: bytes, verdict: Verdict, *, lease_live: bo
                 return _probe_answer(table, data, lease_live=lease_live)
             return _arp_answer(table, data)
         case Action.RELAY:
-            receiver = table.station_of(verdict.relay_to)
-            assert receiver is not None, "only a host with an address is relayed to"
-            return receiver.octets + table.masked_mac.octets + data[2 * MAC_SIZE :]
+            return _relay(table, data, verdict)
         case Action.PASS | Action.DROP | Action.MASK:
             return data  # what is masked is rewritten by the guard
         case _:
             assert_never(verdict.action)
+
+
+def _relay(table: FilterTable, data: bytes, verdict: Verdict) -> bytes:
+    """Return a frame as it is sent on; from the second time on that is a hop like a router's."""
+    target = table.station_of(verdict.relay_to)
+    assert target is not None, "only a host with an address is relayed to"
+    frame = bytearray(target.octets + table.masked_mac.octets + data[2 * MAC_SIZE :])
+    if data[:MAC_SIZE] != table.vmac.octets:
+        frame[IPV4_TTL_AT] -= 1
+        changed = slice(IPV4_TTL_AT, IPV4_TTL_AT + 2)
+        replace_in_sum(frame, IPV4_CHECKSUM_AT, data[changed], bytes(frame[changed]))
+    return bytes(frame)
 
 
 def _not_cluster(table: FilterTable, frame: Frame) -> Reason:
@@ -236,7 +251,7 @@ def _decide_ipv4(  # noqa: PLR0911 - as in `decide`
     if packet.is_malformed:
         return Verdict(_MALFORMED[packet.protocol])
     verdict = _decide_flow(table, packet, claim=claim, lease_live=lease_live)
-    return _relayed(table, frame, verdict) if lease_live else verdict
+    return _relayed(table, frame, packet, verdict) if lease_live else verdict
 
 
 def _judge_other(table: FilterTable, frame: Frame, packet: Packet) -> Reason:
@@ -276,27 +291,36 @@ def _decide_flow(table: FilterTable, packet: Packet, *, claim: Claim, lease_live
     return Verdict(reason, rule, index)
 
 
-def _relayed(table: FilterTable, frame: Frame, verdict: Verdict) -> Verdict:
+def _relayed(table: FilterTable, frame: Frame, packet: Packet, verdict: Verdict) -> Verdict:
     """Return a verdict as it is while frames are relayed: what others may keep is sent on.
 
-    The receiver relays to the owner what it does not keep. What no socket claims goes on: from the
-    owner, if it came from the receiver, to the first holder; from a holder, if it came from
-    another, to the next one.
+    The receiver relays to the owner what it does not keep; where it is the owner itself, to the
+    first holder. Nobody sends back to the receiver, whose sockets were asked before all.
     """
-    is_first = frame.destination == table.vmac
     if table.receiver is None or verdict.reason not in {Reason.NOT_OWNER, Reason.UNCLAIMED}:
         return verdict
     assert verdict.rule is not None and verdict.bucket is not None, "a bucket decided"  # noqa: PT018
     bucket = table.rule_buckets(verdict.rule)[verdict.bucket]
-    is_owner = bucket.owner == table.own
-    to = bucket.owner if is_first and not is_owner else bucket.next_holder
-    if not is_first:
-        is_from_receiver = frame.source == table.station_of(table.receiver)
-        if verdict.reason is Reason.NOT_OWNER or is_from_receiver != is_owner:
-            return verdict
-    if to == table.own or table.station_of(to) is None:
+    to = bucket.next_holder
+    if frame.destination == table.vmac:
+        to = to if bucket.owner == table.own else bucket.owner
+    elif verdict.reason is Reason.NOT_OWNER or not _goes_on(table, frame, packet, bucket):
+        return verdict
+    if to in {table.own, table.receiver} or table.station_of(to) in {None, table.vmac}:
         return verdict
     return Verdict(Reason.RELAYED, verdict.rule, verdict.bucket, to)
+
+
+def _goes_on(table: FilterTable, frame: Frame, packet: Packet, bucket: Bucket) -> bool:
+    """Whether a relayed segment that nobody claims here goes on to the next holder.
+
+    From the owner it does if it came from the receiver; from a holder if the next is further up.
+    """
+    if packet.ttl <= 1:
+        return False
+    if bucket.owner == table.own:
+        return frame.source == table.station_of(table.receiver)
+    return bucket.next_holder > table.own
 
 
 def _judge_claim(table: FilterTable, claim: Claim, *, is_holder: bool, lease_live: bool) -> Reason:

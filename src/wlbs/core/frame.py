@@ -21,6 +21,8 @@ ARP_SIZE: Final = 28
 """An ARP body for Ethernet and IPv4 (RFC 826)."""
 ARP_SENDER_MAC_AT: Final = ETHERNET_SIZE + 8
 IPV4_SIZE_MIN: Final = 20
+IPV4_TTL_AT: Final = ETHERNET_SIZE + 8
+IPV4_CHECKSUM_AT: Final = ETHERNET_SIZE + 10
 IPV6_SIZE: Final = 40
 ICMP6_AT: Final = ETHERNET_SIZE + IPV6_SIZE
 ICMP6_CHECKSUM_AT: Final = ICMP6_AT + 2
@@ -150,6 +152,8 @@ class Packet:
     is_first_fragment: bool = False
     is_malformed: bool = False
     transport: Segment | Datagram | IcmpMessage | None = None
+    ttl: int = 64
+    """How many hops it has left; 64 is what most begin with (RFC 1700)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +250,7 @@ def _parse_ipv4(body: bytes) -> Packet | Malformed:
     protocol = body[9]
     fragment = _number(body, 6, 2)
     if fragment & FRAGMENT_OFFSET_MASK:
-        return Packet(source, destination, protocol, is_later_fragment=True)
+        return Packet(source, destination, protocol, is_later_fragment=True, ttl=body[8])
     is_malformed, transport = _parse_transport(protocol, body[header_size:total_size])
     return Packet(
         source,
@@ -255,6 +259,7 @@ def _parse_ipv4(body: bytes) -> Packet | Malformed:
         is_first_fragment=bool(fragment & MORE_FRAGMENTS),
         is_malformed=is_malformed,
         transport=transport,
+        ttl=body[8],
     )
 
 

@@ -10,9 +10,8 @@ not while all interfaces have one (KB Q197864). Where hosts are told not to mask
 Q193602), only the second rule is left. Knows nothing of who sent the frame.
 """
 
-import struct
-
 from wlbs.core.address import MAC_SIZE
+from wlbs.core.checksum import replace_in_sum
 from wlbs.core.filter import Verdict
 from wlbs.core.frame import (
     ARP_SENDER_MAC_AT,
@@ -54,7 +53,7 @@ def mask(table: FilterTable, data: bytes, verdict: Verdict) -> bytes:
     for at in _places(table, data):
         frame[at : at + MAC_SIZE] = masked
         if at != ARP_SENDER_MAC_AT:
-            _replace_in_sum(frame, vmac, masked)
+            replace_in_sum(frame, ICMP6_CHECKSUM_AT, vmac, masked)
     return bytes(frame)
 
 
@@ -72,16 +71,3 @@ def _places(table: FilterTable, data: bytes) -> tuple[int, ...]:
     return tuple(
         at for at in neighbour_options(data) if data[at : at + MAC_SIZE] == table.vmac.octets
     )
-
-
-def _replace_in_sum(frame: bytearray, before: bytes, after: bytes) -> None:
-    """Bring the checksum of ICMPv6 up to date with an address that was replaced (RFC 1624, 3)."""
-    words = [
-        *(0xFFFF - word for word in struct.unpack("!3H", before)),
-        *struct.unpack("!3H", after),
-    ]
-    (known,) = struct.unpack_from("!H", frame, ICMP6_CHECKSUM_AT)
-    total = 0xFFFF - known + sum(words)
-    while total > 0xFFFF:  # noqa: PLR2004 - a word of sixteen bits
-        total = (total & 0xFFFF) + (total >> 16)
-    struct.pack_into("!H", frame, ICMP6_CHECKSUM_AT, 0xFFFF - total)

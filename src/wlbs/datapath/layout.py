@@ -35,9 +35,10 @@ VIP_SLOT_SHIFT: Final = 24
 PORT_PAGE_COUNT: Final = 256
 PORT_PAGE_SIZE: Final = 256
 
-HEAD: Final = struct.Struct("<QQQ16s4QIHB?16sQ")
+HEAD: Final = struct.Struct("<QQQ16s4QIHB?16sQB7x")
 """VMAC, station MAC, masked MAC, hash key, its IPv4 state, multiplier, VLAN (reserved), own, is it
-stopped, dedicated IP, boot nonce."""
+stopped, dedicated IP, boot nonce, receiver."""
+STATION_MAC: Final = struct.Struct("<Q")
 VIP_SLOT: Final = struct.Struct("<16sBBB5x")
 RULE_SLOT: Final = struct.Struct("<BBxx")
 LEASE: Final = struct.Struct("<QQQQ")
@@ -53,14 +54,15 @@ SIGHTING: Final = struct.Struct("<QQQQI4x16s")
 WATCHED: Final = struct.Struct("<QQ")
 """Network namespace, interface."""
 
-STATION_MACS_SIZE: Final = 8 * HOST_COUNT_MAX
+STATION_MACS_SIZE: Final = STATION_MAC.size * HOST_COUNT_MAX
 RULE_COUNT_SIZE: Final = 1
 RESERVED_TAIL_SIZE: Final = 3
 PORT_PAGES_SIZE: Final = VIP_COUNT_MAX * 2 * PORT_PAGE_SIZE
 PAGES_SIZE: Final = PORT_PAGE_COUNT * PORT_PAGE_SIZE
 BUCKETS_SIZE: Final = 2 * BUCKET_COUNT
 
-VIPS_AT: Final = HEAD.size + STATION_MACS_SIZE
+STATION_MACS_AT: Final = HEAD.size
+VIPS_AT: Final = STATION_MACS_AT + STATION_MACS_SIZE
 RULES_AT: Final = VIPS_AT + VIP_SLOT_COUNT * VIP_SLOT.size
 PORT_PAGES_AT: Final = (
     RULES_AT + (RULE_COUNT_MAX + 1) * RULE_SLOT.size + RULE_COUNT_SIZE + RESERVED_TAIL_SIZE
@@ -102,12 +104,13 @@ def encode(table: FilterTable) -> bytes:
         table.is_stopped,
         table.dedicated_ip.octets if table.dedicated_ip else bytes(IP_SIZE),
         table.boot_nonce,
+        NOBODY if table.receiver is None else table.receiver,
     )
     ports = map_ports(table.vips, table.rules)
     data = b"".join(
         (
             head,
-            bytes(STATION_MACS_SIZE),
+            _station_slots(table.station_macs),
             _vip_slots(table.vips, multiplier),
             _rule_slots(table.rules),
             bytes((len(table.rules),)),
@@ -136,6 +139,12 @@ class Installed:
     def is_stopped(self) -> bool:
         """Whether that host has been stopped."""
         return bool(HEAD.unpack_from(self.data)[11])
+
+    @property
+    def receiver(self) -> HostIndex | None:
+        """Who receives the cluster's frames for all, if anybody does."""
+        receiver = HostIndex(HEAD.unpack_from(self.data)[14])
+        return None if receiver == NOBODY else receiver
 
     def buckets(self, rule: RuleIndex) -> Buckets:
         """Return the buckets of a rule, the default rule included."""
@@ -200,6 +209,13 @@ def _pages(rules: tuple[PortRule, ...], covering: tuple[int, ...]) -> tuple[byte
 
 def _mac_word(mac: Mac) -> int:
     return int.from_bytes(mac.octets, "little")
+
+
+def _station_slots(station_macs: tuple[tuple[HostIndex, Mac], ...]) -> bytes:
+    slots = bytearray(STATION_MACS_SIZE)
+    for index, mac in station_macs:
+        STATION_MAC.pack_into(slots, index * STATION_MAC.size, _mac_word(mac))
+    return bytes(slots)
 
 
 def _vip_slots(vips: tuple[Vip, ...], multiplier: int) -> bytes:

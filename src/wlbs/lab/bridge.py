@@ -51,6 +51,12 @@ def plug_in(names: LabNames, switch: str, port: str, shape: Shape, *, is_host: b
     _ip(names, switch, f"link set dev {port} up")
 
 
+def all_forward(names: LabNames, switch: str) -> bool:
+    """Tell whether every port of a switch's bridge has heard of its carrier, and forwards."""
+    ports = _bridge(names, switch, "link show").splitlines()
+    return all("state forwarding" in port for port in ports)
+
+
 def set_ageing(names: LabNames, topology: Topology, seconds: float | None) -> None:
     """Have every bridge forget what it has not seen for so long; None: the default."""
     ageing = round((AGEING_S if seconds is None else seconds) * _CENTISECONDS)
@@ -62,5 +68,5 @@ def _ip(names: LabNames, switch: str, words: str) -> None:
     run(inside(names.namespace(switch), "ip", *words.split()))
 
 
-def _bridge(names: LabNames, switch: str, words: str) -> None:
-    run(inside(names.namespace(switch), "bridge", *words.split()))
+def _bridge(names: LabNames, switch: str, words: str) -> str:
+    return run(inside(names.namespace(switch), "bridge", *words.split()))

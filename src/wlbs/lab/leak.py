@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, assert_never
 
 from wlbs.core.address import BROADCAST, Mac
 from wlbs.lab.names import PASS_PROGRAM
@@ -32,22 +32,32 @@ _PACKET_QDISC_BYPASS: Final = 20
 def send(interface: str, source: Mac, payload: bytes) -> None:
     """Send one frame to everybody."""
     head = BROADCAST.octets + source.octets + EXPERIMENTAL.to_bytes(2, "big")
-    _from_above(interface)((head + payload).ljust(SIZE_MIN, b"\0"))
+    with _raw(interface) as raw:
+        raw.send((head + payload).ljust(SIZE_MIN, b"\0"))
 
 
 def way_out(way: Way, interface: str) -> Callable[[bytes], None]:
-    """Return what sends a frame this way."""
-    if way is Way.UNDER:
-        return _from_under(interface)
-    return _from_above(interface, is_bypassing=way is Way.BELOW)
+    """Return what sends a frame this way, for as long as the process lives."""
+    match way:
+        case Way.ABOVE:
+            return _from(_raw(interface))
+        case Way.BELOW:
+            raw = _raw(interface)
+            raw.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
+            return _from(raw)
+        case Way.UNDER:
+            return _from_under(interface)
+        case _:
+            assert_never(way)
 
 
-def _from_above(interface: str, *, is_bypassing: bool = False) -> Callable[[bytes], None]:
+def _raw(interface: str) -> socket.socket:
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     raw.bind((interface, 0))
-    if is_bypassing:
-        raw.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
+    return raw
 
+
+def _from(raw: socket.socket) -> Callable[[bytes], None]:
     def send_frame(frame: bytes) -> None:
         # A link that is down loses what is sent: so would a wire.
         with contextlib.suppress(OSError):

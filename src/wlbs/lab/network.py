@@ -7,12 +7,14 @@ namespaces, which is what `sweep` relies on.
 """
 
 import sys
+from functools import partial
 from typing import Final
 
 from wlbs.core.address import IpAddress
-from wlbs.lab.bridge import add_bridge, plug_in
+from wlbs.lab.bridge import add_bridge, all_forward, plug_in
 from wlbs.lab.command import inside, run
 from wlbs.lab.names import NODE_INTERFACE, PASS_PROGRAM, LabNames
+from wlbs.lab.wait import wait_until
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.topology import PREFIX_LENGTH, Node, Shape, Topology, network_behind
 
@@ -20,6 +22,11 @@ _NEVER: Final = 0
 _COOKIES_ON_OVERFLOW: Final = 1
 _ALWAYS: Final = 2
 """``net.ipv4.tcp_syncookies``, set for each namespace; the second is Linux's default."""
+
+
+_TRUNK_INDEX: Final = 1000
+"""A number that the other end does not get: of a pair with equal ones the kernel takes for a
+hardware link, whose news of a carrier may wait for a second (linkwatch_urgent_event)."""
 
 
 def build_network(names: LabNames, topology: Topology) -> None:
@@ -40,6 +47,8 @@ def build_network(names: LabNames, topology: Topology) -> None:
         _in(names, host.switch, f"link set dev {host.name} xdpdrv obj {PASS_PROGRAM} sec xdp")
         for client in topology.clients:
             _in(names, host.name, f"route add {network_behind(client)} via {client.address}")
+    for switch in topology.switches:
+        wait_until(partial(all_forward, names, switch), f"the ports of {switch} to forward")
     for client in topology.clients:
         _in(names, client.name, f"route add local {network_behind(client)} dev lo")
 
@@ -65,7 +74,8 @@ def begin_forwarding(names: LabNames, topology: Topology) -> None:
 def _connect_switches(names: LabNames, shape: Shape, one: str, other: str) -> None:
     """Put a cable between two switches: each end has the other switch's name."""
     there = names.namespace(other)
-    _in(names, one, f"link add {other} type veth peer name {one} netns {there}")
+    pair = f"link add {other} index {_TRUNK_INDEX} type veth peer name {one} netns {there}"
+    _in(names, one, pair)
     plug_in(names, one, other, shape, is_host=False)
     plug_in(names, other, one, shape, is_host=False)
 

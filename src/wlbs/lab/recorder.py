@@ -39,10 +39,14 @@ TAIL_SIZE: Final = 1 << 16
 """Where the last frame is looked for: heartbeats behind it fill this in half a minute."""
 
 _STAMPED: Final = re.compile(r"^\[([^\]]+)\] (.*)$")
+_STAMP: Final = re.compile(r"^Timestamp: (.+) (\d+) usec$")
+"""How ip(8) with ``-ts`` and bridge(8), which has only ``-timestamp``, say when."""
 _LOST: Final = re.compile(r"(\d+) packets? dropped")
 _MAC: Final = re.compile(r"^(Deleted )?([0-9a-f]{2}(?::[0-9a-f]{2}){5}) dev (\S+)(.*)")
-_NOT_LEARNED: Final = ("permanent", "self")
-"""What stands in entries of a port's own addresses and of those it is to hear."""
+_NOT_LEARNED: Final = ("permanent", "self", "static")
+"""What stands in entries of a port's own addresses, of those it is to hear, and of a person's."""
+_TRIAL: Final = Mac.parse("06:00:00:00:04:00")
+"""An address that nobody has: put into a table and taken out, to see whether that is recorded."""
 _NEIGHBOUR: Final = re.compile(r"^(\S+) dev \S+ lladdr (\S+)")
 
 
@@ -89,7 +93,7 @@ class Recorder:
         for host in self._topology.hosts:
             self._capture_kept(host.name)
         for switch in self._topology.switches:
-            self._watch(switch, ("bridge", "-ts", "monitor", "fdb"))
+            self._watch(switch, ("bridge", "-timestamp", "monitor", "fdb"))
         for client in self._topology.clients:
             self._watch(client.name, ("ip", "-ts", "monitor", "neigh"))
         for node in self._topology.nodes:
@@ -97,6 +101,8 @@ class Recorder:
                 self._wait_listening(self._path(node.name, direction, "log"))
         for host in self._topology.hosts:
             self._wait_listening(self._path(host.name, _KEPT, "log"))
+        for switch in self._topology.switches:
+            wait_until(partial(self._hears_of, switch), f"the table of {switch} to be recorded")
 
     def stop(self) -> None:
         """Let the captures catch up, then end every recorder.
@@ -169,6 +175,14 @@ class Recorder:
     def _wait_listening(self, log: Path) -> None:
         wait_until(lambda: "listening on" in log.read_text(), f"tcpdump ({log.stem})")
 
+    def _hears_of(self, switch: str) -> bool:
+        """Change a switch's table, and tell whether that was recorded."""
+        port = self._topology.ports(switch)[0]
+        for word in ("add", "del"):
+            words = f"bridge fdb {word} {_TRIAL} dev {port} master static"
+            run(inside(self._names.namespace(switch), *words.split()))
+        return bool(self._lines(switch))
+
     def _capture(self, node: Node, direction: Direction) -> None:
         port, path = node.name, self._path(node.name, direction, "pcap")
         words = f"-i {port} -Q {direction.value} -w {path}"
@@ -209,11 +223,16 @@ class Recorder:
     def _lines(self, node: str) -> list[tuple[float, str]]:
         """Return what a monitor printed: seconds since the beginning, and the words."""
         found = []
+        at_s = 0.0
         for line in (self._folder / f"{node}.monitor").read_text().splitlines():
-            stamped = _STAMPED.match(line)
-            if stamped:
-                at = datetime.fromisoformat(stamped[1]).astimezone().timestamp()
-                found.append((at - self.origin_s, stamped[2]))
+            if stamped := _STAMPED.match(line):
+                at = datetime.fromisoformat(stamped[1])
+                found.append((at.astimezone().timestamp() - self.origin_s, stamped[2]))
+            elif stamp := _STAMP.match(line):
+                at = datetime.strptime(stamp[1], "%a %b %d %H:%M:%S %Y").astimezone()
+                at_s = at.timestamp() + int(stamp[2]) / 1e6 - self.origin_s
+            else:
+                found.append((at_s, line))
         return found
 
     def _path(self, node: str, direction: str, suffix: str) -> Path:

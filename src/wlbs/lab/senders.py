@@ -49,6 +49,10 @@ class Senders:
             what = f"{order.node} could not send: the program in its place ended"
             raise LinuxError(what, "read its words above")
 
+    def are_idle(self, node: str) -> bool:
+        """Whether everything a node was told to send has been sent."""
+        return all(process.poll() is not None for process in self._running.get(node, []))
+
     def stop(self, node: str) -> None:
         """End what a node sends."""
         for process in self._running.pop(node, []):

@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, assert_never
 
-from wlbs.core.address import IpAddress
-from wlbs.linux import link, namespace, sysctl
+from wlbs.core.address import IpAddress, Mac
+from wlbs.linux import autoconf, link, namespace, station, sysctl
 from wlbs.linux.error import LinuxError
 
 
@@ -50,6 +50,29 @@ class PromiscuitySet:
 
 
 @dataclass(frozen=True, slots=True)
+class HardwareAddressSet:
+    """An interface that was given another hardware address; ``before`` is its own."""
+
+    interface: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareAddressHeard:
+    """A hardware address that the interface did not listen to before."""
+
+    interface: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretAddressesMade:
+    """An interface that made its IPv6 addresses from its hardware address before."""
+
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
 class LinkBroughtUp:
     """An interface that was down before.
 
@@ -72,14 +95,32 @@ class DatapathPinned:
     """A digest of what was loaded, so that only the same is taken over."""
 
 
-Change = SysctlSet | AddressAdded | PromiscuitySet | LinkBroughtUp | DatapathPinned
+Change = (
+    SysctlSet
+    | AddressAdded
+    | PromiscuitySet
+    | HardwareAddressSet
+    | HardwareAddressHeard
+    | SecretAddressesMade
+    | LinkBroughtUp
+    | DatapathPinned
+)
 
 DatapathUndo = Callable[[DatapathPinned, bool], None]
 """Detaches and unpins; the second argument says whether the interface is still there."""
 
 _KINDS: Final[dict[str, type[Change]]] = {
     kind.__name__: kind
-    for kind in (SysctlSet, AddressAdded, PromiscuitySet, LinkBroughtUp, DatapathPinned)
+    for kind in (
+        SysctlSet,
+        AddressAdded,
+        PromiscuitySet,
+        HardwareAddressSet,
+        HardwareAddressHeard,
+        SecretAddressesMade,
+        LinkBroughtUp,
+        DatapathPinned,
+    )
 }
 
 
@@ -98,17 +139,24 @@ def describe(change: Change) -> str:
     """Say in words what undoing a change does."""
     match change:
         case SysctlSet(name, before):
-            return f"set {name} back to {before}"
+            words = f"set {name} back to {before}"
         case AddressAdded(interface, address):
-            return f"removed {address} from {interface}"
+            words = f"removed {address} from {interface}"
         case PromiscuitySet(interface):
-            return f"made {interface} hear only its own frames again"
+            words = f"made {interface} hear only its own frames again"
+        case HardwareAddressSet(interface, before):
+            words = f"gave {interface} its own address {before} again"
+        case HardwareAddressHeard(interface, address):
+            words = f"made {interface} listen to {address} no more"
+        case SecretAddressesMade(interface):
+            words = f"made {interface} form IPv6 addresses from its hardware address again"
         case LinkBroughtUp(interface):
-            return f"took {interface} down again"
+            words = f"took {interface} down again"
         case DatapathPinned(pins, interface):
-            return f"detached the programs from {interface} and removed {pins}"
+            words = f"detached the programs from {interface} and removed {pins}"
         case _:
             assert_never(change)
+    return words
 
 
 class UndoRecord:
@@ -212,10 +260,13 @@ def _undo(change: Change, undo_datapath: DatapathUndo, *, is_here: bool) -> bool
             sysctl.write(name, before)
         case AddressAdded(interface, address):
             return is_here and _remove_address(interface, address)
-        case PromiscuitySet(interface):
-            if interface not in there or not there[interface].is_promiscuous:
-                return False
-            link.set_promiscuous(interface, on=False)
+        case (
+            PromiscuitySet(interface)
+            | HardwareAddressSet(interface)
+            | HardwareAddressHeard(interface)
+            | SecretAddressesMade(interface)
+        ):
+            return interface in there and _undo_posture(change, there[interface])
         case LinkBroughtUp(interface, brings):
             is_up = interface in there and there[interface].is_up
             if is_up:
@@ -230,6 +281,30 @@ def _undo(change: Change, undo_datapath: DatapathUndo, *, is_here: bool) -> bool
         case _:
             assert_never(change)
     return True
+
+
+def _undo_posture(
+    change: PromiscuitySet | HardwareAddressSet | HardwareAddressHeard | SecretAddressesMade,
+    interface: link.Link,
+) -> bool:
+    """Undo what an interface listens to or is known by; False if it is as it was."""
+    name = interface.name
+    match change:
+        case PromiscuitySet():
+            if interface.is_promiscuous:
+                link.set_promiscuous(name, on=False)
+            return interface.is_promiscuous
+        case HardwareAddressSet(before=before):
+            own = Mac.parse(before)
+            if interface.mac != own:
+                station.set_mac(name, own)
+            return interface.mac != own
+        case HardwareAddressHeard(address=address):
+            return station.stop_hearing(name, Mac.parse(address))
+        case SecretAddressesMade():
+            return autoconf.use_mac(name)
+        case _:
+            assert_never(change)
 
 
 def _remove_address(interface: str, text: str) -> bool:

@@ -23,6 +23,9 @@ IFF_LOWER_UP: Final = 0x10000
 SCOPE_HOST: Final = 254
 """RT_SCOPE_HOST of <linux/rtnetlink.h>: an address nothing is sent from unless asked for."""
 
+_AUTO_JOIN: Final = 0x400
+"""IFA_F_MCAUTOJOIN of <linux/if_addr.h>, since Linux 4.1 (commit 93a714d6b53d)."""
+
 _V4: Final = 2
 _V6: Final = 10
 _V4_BITS: Final = 32
@@ -40,6 +43,8 @@ class Link:
     is_up: bool
     has_carrier: bool
     is_promiscuous: bool
+    kind: str = ""
+    """What made it, if it is no hardware: ``veth``, ``bridge``, ``bond``, ``macvlan``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +101,16 @@ def addresses() -> tuple[AddressOnLink, ...]:
 
 
 def add_host_address(interface: str, address: IpAddress) -> None:
-    """Add an address for this host alone: full prefix, scope host; one that is there is fine."""
+    """Add an address for this host alone: full prefix, scope host; one that is there is fine.
+
+    That of a group is joined on the interface: the kernel is a member, and answers queries, for as
+    long as the address is there.
+    """
     family, bits = _family(address)
-    _change_address("add", interface, address, family=family, prefixlen=bits, scope=SCOPE_HOST)
+    flags = {"IFA_FLAGS": _AUTO_JOIN} if address.is_multicast else {}
+    _change_address(
+        "add", interface, address, family=family, prefixlen=bits, scope=SCOPE_HOST, **flags
+    )
 
 
 def remove_address(held: AddressOnLink) -> None:
@@ -134,6 +146,7 @@ def learned(bridge: str) -> tuple[Learned, ...]:
 def _link(message) -> Link:  # type: ignore[no-untyped-def]  # noqa: ANN001
     flags = int(message["flags"])
     text = message.get_attr("IFLA_ADDRESS")
+    information = message.get_attr("IFLA_LINKINFO")
     return Link(
         index=int(message["index"]),
         name=_name(message),
@@ -142,6 +155,7 @@ def _link(message) -> Link:  # type: ignore[no-untyped-def]  # noqa: ANN001
         is_up=bool(flags & IFF_UP),
         has_carrier=bool(flags & IFF_LOWER_UP),
         is_promiscuous=bool(flags & IFF_PROMISC),
+        kind=str(information.get_attr("IFLA_INFO_KIND") or "") if information else "",
     )
 
 

@@ -114,9 +114,11 @@ class Topology:
         """Return the node of this name; KeyError if there is none."""
         return {each.name: each for each in self.nodes}[name]
 
-    def at(self, switch: str) -> tuple[Node, ...]:
-        """Return who is connected to a switch."""
-        return tuple(each for each in self.nodes if each.switch == switch)
+    def ports(self, switch: str) -> tuple[str, ...]:
+        """Return the ports of a switch: who is connected to it, and the switches beside it."""
+        nodes = tuple(each.name for each in self.nodes if each.switch == switch)
+        beside = (each for trunk in self.trunks if switch in trunk for each in trunk)
+        return (*nodes, *(each for each in beside if each != switch))
 
     @property
     def vip(self) -> IpAddress:

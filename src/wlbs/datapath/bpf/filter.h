@@ -44,6 +44,10 @@ enum reason {
 	REASON_STOPPED = 29,
 	REASON_PROBE_ANSWERED = 30,
 	REASON_DELIVERY_PROBE = 31,
+	REASON_RELAYED = 32,
+	REASON_RELAY_AWAITED = 33,
+	REASON_OWN = 34,
+	REASON_GUARD_NEIGHBOUR_MASKED = 35,
 	REASON_COUNT
 };
 
@@ -59,6 +63,7 @@ enum reason {
 #define PORT_PAGE_COUNT 256 /* what an octet can name; layout.py proves that 161 are enough */
 #define PORT_PAGE_SIZE 256
 #define NOBODY 0xff
+#define NEXT_SHIFT 2 /* above the marks of a bucket, in the same octet: the next holder */
 
 enum affinity { AFFINITY_NONE = 0, AFFINITY_SINGLE = 1, AFFINITY_NETWORK = 2 };
 enum mark { MARK_FLAGGED = 1, MARK_EARLIER_HOLDER = 2 };
@@ -101,7 +106,9 @@ struct filter_table {
 	u8 is_stopped;
 	u64 dedicated_ip[2]; /* as a VIP's; :: if the host answers no probe */
 	u64 boot_nonce;
-	u64 station_macs[HOST_COUNT_MAX]; /* reserved for the relay */
+	u8 receiver; /* NOBODY while the segment floods; beside what every frame reads anyway */
+	u8 reserved[7];
+	u64 station_macs[HOST_COUNT_MAX]; /* 0 for who takes no part in relaying */
 	struct vip_slot vips[VIP_SLOT_COUNT];
 	struct rule_slot rules[RULE_COUNT_MAX + 1];
 	u8 rule_count; /* without the default rule */
@@ -114,9 +121,9 @@ struct filter_table {
 _Static_assert(sizeof(struct vip_slot) == 24, "no padding in a VIP");
 _Static_assert(sizeof(struct rule_slot) == 4, "no padding in a rule");
 _Static_assert(sizeof(struct bucket) == 2, "no padding in a bucket");
-_Static_assert(__builtin_offsetof(struct filter_table, station_macs) == 104, "no padding before");
+_Static_assert(__builtin_offsetof(struct filter_table, station_macs) == 112, "no padding before");
 _Static_assert(sizeof(struct filter_table) ==
-		       104 + 8 * HOST_COUNT_MAX + 24 * VIP_SLOT_COUNT + 4 * (RULE_COUNT_MAX + 1) +
+		       112 + 8 * HOST_COUNT_MAX + 24 * VIP_SLOT_COUNT + 4 * (RULE_COUNT_MAX + 1) +
 			       4 + VIP_COUNT_MAX * 2 * PORT_PAGE_SIZE +
 			       PORT_PAGE_COUNT * PORT_PAGE_SIZE +
 			       2 * (RULE_COUNT_MAX + 1) * BUCKET_COUNT,

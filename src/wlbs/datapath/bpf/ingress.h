@@ -17,6 +17,7 @@
 #include "lookout.h"
 #include "maps.h"
 #include "probe.h"
+#include "relay.h"
 
 /* Why a host without a live lease drops what it would take with one. */
 static __always_inline enum reason without_lease(const struct filter_table *table)
@@ -24,21 +25,38 @@ static __always_inline enum reason without_lease(const struct filter_table *tabl
 	return table->is_stopped ? REASON_STOPPED : REASON_LEASE_EXPIRED;
 }
 
-static __always_inline enum reason decide_arp(const struct filter_table *table, struct bytes frame,
-					      int to_vmac)
+/* What is this host's own business; all but multicast was sent to it alone. */
+static __always_inline enum reason not_cluster(const struct filter_table *table, u64 destination)
 {
+	if (destination == table->vmac ||
+	    (destination == table->masked_mac && destination != table->station_mac))
+		return REASON_OWN;
+	return REASON_NOT_CLUSTER;
+}
+
+static __always_inline enum reason decide_arp(const struct filter_table *table, struct bytes frame,
+					      u64 destination)
+{
+	int to_vmac = destination == table->vmac;
 	const struct vip_slot *vip;
 	struct arp arp;
 
 	if (!parse_arp(frame, &arp))
-		return to_vmac ? REASON_ARP_MALFORMED : REASON_NOT_CLUSTER;
+		return to_vmac ? REASON_ARP_MALFORMED : not_cluster(table, destination);
 	if (find_vip(table, arp.sender_ip))
 		return arp.sender_mac == table->vmac ? REASON_ARP_ANNOUNCED : REASON_ARP_CONFLICT;
 	vip = find_vip(table, arp.target_ip);
+	if (!vip && (!to_vmac || is_dedicated_ip(table, arp.target_ip)))
+		return not_cluster(table, destination);
 	if (!vip || arp.operation != ARP_REQUEST)
-		return to_vmac || vip ? REASON_ARP_OTHER : REASON_NOT_CLUSTER;
-	if (vip->resolver != table->own && !vip->everyone_answers)
+		return REASON_ARP_OTHER;
+	if (to_vmac && table->receiver != NOBODY) {
+		/* Nobody else has got it. */
+		if (table->receiver != table->own)
+			return REASON_RELAY_AWAITED;
+	} else if (vip->resolver != table->own && !vip->everyone_answers) {
 		return REASON_ARP_NOT_OWNER;
+	}
 	return is_lease_live() ? REASON_ARP_ANSWERED : without_lease(table);
 }
 
@@ -128,18 +146,21 @@ static __noinline enum reason decide_contested(struct xdp_md *ctx, const struct 
 	return judge_owner(table, bucket, &packet, lease_live);
 }
 
-static __always_inline enum reason decide_flow(struct xdp_md *ctx,
-					       const struct filter_table *table, u8 vip,
-					       const struct packet *packet)
+static __always_inline const struct bucket *bucket_of(const struct filter_table *table, u8 vip,
+						      const struct packet *packet)
 {
 	u32 rule = find_rule(table, vip, packet);
-	const struct bucket *bucket;
-	int lease_live;
 
 	if (rule > DEFAULT_RULE)
 		rule = DEFAULT_RULE;
-	bucket = &table->buckets[rule][find_bucket(table, table->rules[rule].affinity, packet)];
-	lease_live = is_lease_live();
+	return &table->buckets[rule][find_bucket(table, table->rules[rule].affinity, packet)];
+}
+
+static __always_inline enum reason decide_flow(struct xdp_md *ctx,
+					       const struct filter_table *table,
+					       const struct bucket *bucket,
+					       const struct packet *packet, int lease_live)
+{
 	if (unlikely(!lease_live || bucket->marks & MARK_FLAGGED))
 		return decide_contested(ctx, table, bucket, lease_live);
 	return judge_owner(table, bucket, packet, lease_live);
@@ -157,73 +178,108 @@ static __always_inline enum reason malformed(u8 protocol)
 	}
 }
 
-static __always_inline enum reason decide_own(const struct filter_table *table, struct bytes frame,
-					      const struct packet *packet)
+/* What was sent to no virtual IP: own traffic, multicast, or nobody's. */
+static __always_inline enum reason judge_other(const struct filter_table *table, struct bytes frame,
+					       const struct packet *packet, u64 destination)
 {
+	if (destination == table->vmac) {
+		/* 224.0.0.0/4, in network order: the first octet is the lowest. */
+		if ((packet->destination & 0xf0) == 0xe0)
+			return REASON_NOT_CLUSTER;
+		if (!is_dedicated_ip(table, packet->destination))
+			return REASON_NOT_VIP;
+	} else if (destination & GROUP_BIT) {
+		return REASON_NOT_CLUSTER;
+	}
 	return is_liveness_probe(table, frame, packet) ? REASON_PROBE_ANSWERED :
-							 REASON_NOT_CLUSTER;
+							 not_cluster(table, destination);
+}
+
+static __noinline enum reason decide_relaying(struct xdp_md *ctx, const struct filter_table *table,
+					      u32 vip, u64 destination)
+{
+	struct bytes frame = { (u8 *)(long)ctx->data, (u8 *)(long)ctx->data_end };
+	int to_vmac = destination == table->vmac, lease_live = is_lease_live();
+	const struct bucket *bucket;
+	struct packet packet;
+	enum reason reason;
+
+	if (to_vmac && table->receiver != table->own)
+		return REASON_RELAY_AWAITED;
+	if (destination & GROUP_BIT && !to_vmac)
+		return REASON_GROUP_DESTINATION;
+	if (!parse_ipv4(frame, &packet))
+		return REASON_IPV4_MALFORMED; /* never: whoever calls has parsed it */
+	if (packet.fragment)
+		return lease_live ? REASON_FRAGMENT : without_lease(table);
+	if (!parse_transport(frame, &packet))
+		return malformed(packet.protocol);
+	bucket = bucket_of(table, vip, &packet);
+	reason = decide_flow(ctx, table, bucket, &packet, lease_live);
+	return lease_live ? relayed(ctx, table, bucket, reason, to_vmac) : reason;
 }
 
 static __always_inline enum reason decide_ipv4(struct xdp_md *ctx,
 					       const struct filter_table *table,
-					       struct bytes frame, int to_vmac, int is_group)
+					       struct bytes frame, u64 destination)
 {
+	int to_vmac = destination == table->vmac;
 	const struct vip_slot *vip;
 	struct packet packet;
 
 	if (!parse_ipv4(frame, &packet))
-		return to_vmac ? REASON_IPV4_MALFORMED : REASON_NOT_CLUSTER;
+		return to_vmac ? REASON_IPV4_MALFORMED : not_cluster(table, destination);
 	vip = find_vip(table, packet.destination);
 	if (!vip)
-		return to_vmac	? REASON_NOT_VIP :
-		       is_group ? REASON_NOT_CLUSTER :
-				  decide_own(table, frame, &packet);
+		return judge_other(table, frame, &packet, destination);
+	if (unlikely(table->receiver != NOBODY))
+		return decide_relaying(ctx, table, vip->index, destination);
 	/* A host must not accept unicast that came as link-layer broadcast (RFC 1122, 3.3.6). */
-	if (is_group && !to_vmac)
+	if (destination & GROUP_BIT && !to_vmac)
 		return REASON_GROUP_DESTINATION;
 	if (packet.fragment)
 		return is_lease_live() ? REASON_FRAGMENT : without_lease(table);
 	if (!parse_transport(frame, &packet))
 		return malformed(packet.protocol);
-	return decide_flow(ctx, table, vip->index, &packet);
+	return decide_flow(ctx, table, bucket_of(table, vip->index, &packet), &packet,
+			   is_lease_live());
 }
 
 /* In line, the compiler has made constants of the places behind a header without options. */
 static __noinline enum reason decide_ipv4_with_options(struct xdp_md *ctx,
 						       const struct filter_table *table,
-						       int to_vmac, int is_group)
+						       u64 destination)
 {
 	struct bytes frame = { (u8 *)(long)ctx->data, (u8 *)(long)ctx->data_end };
 
-	return decide_ipv4(ctx, table, frame, to_vmac, is_group);
+	return decide_ipv4(ctx, table, frame, destination);
 }
 
 static __always_inline enum reason decide(struct xdp_md *ctx, const struct filter_table *table,
 					  struct bytes frame)
 {
 	struct ethernet ethernet;
-	int to_vmac, is_group;
+	int to_vmac;
 
 	if (!parse_ethernet(frame, &ethernet))
 		return REASON_NOT_CLUSTER;
-	if (unlikely(ethernet.ethertype == ETHERTYPE_HEARTBEAT))
-		return ethernet.destination == table->vmac && is_delivery_probe(frame) ?
-			       REASON_DELIVERY_PROBE :
-			       REASON_HEARTBEAT;
-	if (ethernet.source == table->vmac)
-		return REASON_SOURCE_VMAC;
 	to_vmac = ethernet.destination == table->vmac;
-	is_group = ethernet.destination & 1;
-	if (!to_vmac && ethernet.destination != table->station_mac && !is_group)
+	if (unlikely(ethernet.ethertype == ETHERTYPE_HEARTBEAT))
+		return to_vmac && is_delivery_probe(frame) ? REASON_DELIVERY_PROBE :
+							     REASON_HEARTBEAT;
+	if (ethernet.source == table->vmac && table->vmac != table->masked_mac)
+		return REASON_SOURCE_VMAC;
+	if (!to_vmac && ethernet.destination != table->station_mac &&
+	    ethernet.destination != table->masked_mac && !(ethernet.destination & GROUP_BIT))
 		return REASON_NOT_CLUSTER;
 	if (likely(ethernet.ethertype == ETHERTYPE_IPV4))
 		return likely(is_plain_ipv4(frame)) ?
-			       decide_ipv4(ctx, table, frame, to_vmac, is_group) :
-			       decide_ipv4_with_options(ctx, table, to_vmac, is_group);
+			       decide_ipv4(ctx, table, frame, ethernet.destination) :
+			       decide_ipv4_with_options(ctx, table, ethernet.destination);
 	if (ethernet.ethertype == ETHERTYPE_ARP)
-		return decide_arp(table, frame, to_vmac);
+		return decide_arp(table, frame, ethernet.destination);
 	if (!to_vmac)
-		return REASON_NOT_CLUSTER;
+		return not_cluster(table, ethernet.destination);
 	if (ethernet.ethertype == ETHERTYPE_VLAN || ethernet.ethertype == ETHERTYPE_SERVICE_VLAN)
 		return REASON_VLAN;
 	return REASON_ETHERTYPE;
@@ -237,7 +293,7 @@ static __always_inline int keep(const struct filter_table *table, struct bytes f
 	return XDP_PASS;
 }
 
-/* The answer to an ARP request: VMAC inside, station MAC outside (KB Q193602). */
+/* The answer to an ARP request: VMAC inside, masked MAC outside (KB Q193602). */
 static __always_inline int answer_arp(const struct filter_table *table, struct bytes frame)
 {
 	u8 *body = frame.data + ETHERNET_SIZE;
@@ -251,7 +307,7 @@ static __always_inline int answer_arp(const struct filter_table *table, struct b
 	sender_ip = load32(body + 14);
 	own_ip = load32(body + 24);
 	store_mac(frame.data, asker);
-	store_mac(frame.data + 6, table->station_mac);
+	store_mac(frame.data + 6, table->masked_mac);
 	*(u16 *)(body + 6) = swap16(ARP_ANSWER);
 	store_mac(body + 8, table->vmac);
 	*(u32 *)(body + 14) = own_ip;
@@ -272,11 +328,14 @@ static __always_inline int carry_out(const struct filter_table *table, struct by
 	case REASON_CLAIMED:
 	case REASON_COOKIE:
 	case REASON_FRAGMENT:
+	case REASON_OWN:
 		return keep(table, frame);
 	case REASON_ARP_ANSWERED:
 		return answer_arp(table, frame);
 	case REASON_PROBE_ANSWERED:
 		return answer_liveness_probe(table, frame);
+	case REASON_RELAYED:
+		return XDP_TX;
 	case REASON_DELIVERY_PROBE:
 		return count_delivery_probe(frame);
 	case REASON_SOURCE_VMAC:

@@ -139,9 +139,13 @@ static long (*bpf_map_update_elem)(void *map, const void *key, const void *value
 static u64 (*bpf_ktime_get_ns)(void) = (void *)5;
 static long (*bpf_skb_store_bytes)(struct __sk_buff *skb, u32 offset, const void *from, u32 size,
 				   u64 flags) = (void *)9;
+static long (*bpf_l4_csum_replace)(struct __sk_buff *skb, u32 offset, u64 from, u64 to,
+				   u64 flags) = (void *)11;
 static u64 (*bpf_get_current_pid_tgid)(void) = (void *)14;
 static long (*bpf_skb_load_bytes)(const struct __sk_buff *skb, u32 offset, void *to, u32 size) =
 	(void *)26;
+static long (*bpf_csum_diff)(const void *from, u32 from_size, const void *to, u32 to_size,
+			     u32 seed) = (void *)28;
 static long (*bpf_skb_change_type)(struct __sk_buff *skb, u32 type) = (void *)32;
 static void *(*bpf_get_current_task)(void) = (void *)35;
 static long (*bpf_skb_pull_data)(struct __sk_buff *skb, u32 size) = (void *)39;

@@ -74,4 +74,10 @@ static __always_inline const struct vip_slot *find_vip(const struct filter_table
 	return slot;
 }
 
+/* Whether an IPv4 address in network order is the one by which this host alone is reached. */
+static __always_inline int is_dedicated_ip(const struct filter_table *table, u32 v4)
+{
+	return !table->dedicated_ip[0] && table->dedicated_ip[1] == (V4_MAPPED | (u64)v4 << 32);
+}
+
 #endif

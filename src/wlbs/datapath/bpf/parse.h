@@ -15,21 +15,31 @@
 #define ETHERNET_SIZE 14
 #define ARP_SIZE 28
 #define IPV4_SIZE_MIN 20
+#define IPV4_TTL_AT (ETHERNET_SIZE + 8)
+#define IPV4_CHECKSUM_AT (ETHERNET_SIZE + 10)
+#define IPV6_SIZE 40
+#define ICMP6_AT (ETHERNET_SIZE + IPV6_SIZE)
+#define ICMP6_CHECKSUM_AT (ICMP6_AT + 2)
 #define TCP_SIZE_MIN 20
 #define UDP_SIZE 8
 #define ICMP_SIZE 8
 #define FRAGMENT_OFFSET_MASK 0x1fff
 #define MAC_MASK 0xffffffffffffULL
+#define GROUP_BIT 1ULL /* of a MAC: its first octet is the lowest */
+#define NEIGHBOUR_OPTION_COUNT_MAX 4
+#define NEIGHBOUR_OPTION_UNIT 8
 
 #define ETHERTYPE_IPV4 0x0800
 #define ETHERTYPE_ARP 0x0806
 #define ETHERTYPE_VLAN 0x8100
+#define ETHERTYPE_IPV6 0x86dd
 #define ETHERTYPE_HEARTBEAT 0x886f
 #define ETHERTYPE_SERVICE_VLAN 0x88a8
 
 #define PROTOCOL_ICMP 1
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
+#define PROTOCOL_ICMP6 58
 
 #define TCP_SYN 0x02
 #define TCP_RST 0x04

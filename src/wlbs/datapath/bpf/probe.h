@@ -44,8 +44,7 @@ static __always_inline int is_liveness_probe(const struct filter_table *table, s
 	    !has_room(packet, frame, UDP_SIZE + PROBE_SIZE) ||
 	    load16(udp + 2) != swap16(PROBE_PORT))
 		return 0;
-	if (table->dedicated_ip[0] ||
-	    table->dedicated_ip[1] != (V4_MAPPED | (u64)packet->destination << 32))
+	if (!is_dedicated_ip(table, packet->destination))
 		return 0;
 	return !(load16(ip + 6) & MORE_FRAGMENTS) &&
 	       load16(udp + 4) == swap16(UDP_SIZE + PROBE_SIZE) &&
@@ -85,7 +84,7 @@ static __noinline int answer_liveness_probe(const struct filter_table *table, st
 	client = load32(ip + 12);
 	ports = load32(udp);
 	store_mac(frame.data, asker);
-	store_mac(frame.data + 6, table->station_mac);
+	store_mac(frame.data + 6, table->masked_mac);
 	*(u32 *)(ip + 12) = load32(ip + 16);
 	*(u32 *)(ip + 16) = client;
 	*(u32 *)udp = ports << 16 | ports >> 16;

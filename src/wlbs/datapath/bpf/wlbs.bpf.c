@@ -54,18 +54,16 @@ SEC("tc")
 int wlbs_guard(struct __sk_buff *skb)
 {
 	const struct filter_table *table = current_table();
+	struct ethernet ethernet = {};
 	enum reason reason;
-	u16 ethertype = 0;
 
 	if (!table) {
 		count(REASON_NO_TABLE);
 		return TC_ACT_UNSPEC;
 	}
-	reason = guard(table, skb, &ethertype);
+	reason = guard(table, skb, &ethernet);
 	count(reason);
-	if (reason == REASON_GUARD_ARP_DROPPED)
-		return TC_ACT_SHOT;
-	return reason == REASON_GUARD_MASKED ? mask(table, skb, ethertype) : TC_ACT_UNSPEC;
+	return let_out(table, skb, &ethernet, reason);
 }
 
 /* An instant, not a duration: the agent may be stopped between computing it and asking for it. */
