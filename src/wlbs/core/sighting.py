@@ -12,7 +12,7 @@ from typing import Final
 
 from wlbs.core.address import MAC_SIZE, Mac
 from wlbs.core.frame import ETHERNET_SIZE
-from wlbs.core.protocol.events import Instant
+from wlbs.core.instant import Instant
 
 ETHERTYPE_MIN: Final = 0x600
 """What is below is a length, and an LLC header follows it (IEEE 802.3, 3.2.6)."""
