@@ -13,6 +13,7 @@ from typing import TextIO
 from wlbs.core.protocol.effects import (
     Effect,
     Refuse,
+    ReportBypassers,
     ReportCapture,
     ReportHealing,
     ReportMembership,
@@ -63,7 +64,7 @@ def words(  # noqa: PLR0911 - one return for each kind of effect
             return f"the cluster's MAC on the segment: {finding}{whose}{how}"
         case ReportHealing(step, because):
             return f"{step}: {because}"
-        case ReportSighting(_, seen):
+        case ReportSighting(_, seen) | ReportBypassers(_, seen):
             return seen
         case _:
             return ""
@@ -95,6 +96,9 @@ def _fields(  # noqa: PLR0911 - as in `words`
             }
         case ReportHealing(step, because):
             return {"event": "healing", "step": step, "because": because}
+        case ReportBypassers(bypassers, seen):
+            names = ",".join(each.sender.name or "" for each in bypassers)
+            return {"event": "bypassers", "names": names, "seen": seen}
         case ReportSighting(sighting, seen):
             return {
                 "event": "sighting",

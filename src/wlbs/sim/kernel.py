@@ -108,7 +108,7 @@ class Kernel:
             return Passage(Verdict(Reason.NO_TABLE), data)
         verdict = self._parts.guard(self.table, data)
         self.counters[verdict.reason] += 1
-        if verdict.reason is Reason.GUARD_MASKED:
+        if verdict.reason is Reason.GUARD_MASKED and self.table.station_mac != self.table.vmac:
             self.sight(Where.DEPARTED, data)
         return Passage(verdict, mask(self.table, data, verdict))
 

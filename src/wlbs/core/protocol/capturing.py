@@ -21,7 +21,9 @@ from wlbs.core.protocol.effects import (
     BounceLink,
     CountDeliveries,
     Effect,
+    FindBypassers,
     HealingStep,
+    ReportBypassers,
     ReportCapture,
     ReportHealing,
     ReportSighting,
@@ -33,7 +35,15 @@ from wlbs.core.protocol.peers import Peer
 from wlbs.core.protocol.relaying import Relays
 from wlbs.core.protocol.wire import Delivery, Heartbeat
 from wlbs.core.rules import HostIndex
-from wlbs.core.sighting import FrameKind, Sender, Sighting, Where, describe
+from wlbs.core.sighting import (
+    Bypasser,
+    FrameKind,
+    Sender,
+    Sighting,
+    Where,
+    describe,
+    describe_bypasser,
+)
 
 REFRESH_NS: Final = 1_000_000_000
 """How often a host pulls where switches do not flood: far below any ageing time (802.1D: 10 s)."""
@@ -55,6 +65,10 @@ captured the VMAC is seen within a second, and a program that sends again is see
 
 SIGHTINGS_TOLD_MAX: Final = 64
 """Kinds and senders that are told, each once: a forger may choose them at will."""
+
+_FROM_BELOW: Final = (
+    "so it came from below this host: from its hypervisor or the firmware of its card"
+)
 
 _HEALTHY: Final = Diagnosis(Finding.HEALTHY)
 
@@ -89,6 +103,9 @@ class Capture:
         self._has_witness = False
         self._seen: dict[tuple[Where, FrameKind, Sender | None], Sighting] = {}
         self._untold: list[Sighting] = []
+        self._in_doubt_since: Instant | None = None
+        self._has_inquired = False
+        self._bypassers: tuple[Bypasser, ...] | None = None
         self._leak: Sighting | None = None
         """The latest frame from the VMAC that a program of this host sent past the guard."""
         self._is_sighted_anew = False
@@ -172,19 +189,36 @@ class Capture:
         self.deliveries.warn(now)
         return True
 
+    def find(self, bypassers: tuple[Bypasser, ...]) -> tuple[ReportBypassers, ...]:
+        """Take note of who can send past the guard, and tell it."""
+        self._bypassers = bypassers
+        return (ReportBypassers(bypassers, _words_of(bypassers)),)
+
     def settle(self, circle: Circle, now: Instant) -> tuple[Effect, ...]:
         """Bring everything into line with what the rows say now."""
         before = self.relays.receiver
         self.diagnosis = self._diagnose(circle)
         if not circle.serves:
             self.relays.end()
-        wanted = choose_receiver(self.diagnosis, before) if self.heals and circle.serves else None
+        wanted = self._choose(before, now) if self.heals and circle.serves else None
         self.relays.settle(wanted, circle.counted, circle.sequence, now)
-        effects = [*self._pull(circle, now), *self._bounce(now), *self._tell(now)]
+        effects = [*self._pull(circle, now), *self._bounce(now), *self._inquire(), *self._tell(now)]
         effects += [ReportSighting(each, describe(each, now)) for each in self._untold]
         self._untold.clear()
         self._is_sighted_anew = False
         return tuple(effects)
+
+    def _choose(self, current: HostIndex | None, now: Instant) -> HostIndex | None:
+        """Return who is to receive; where several could, only once all rows have had their say."""
+        wanted = choose_receiver(self.diagnosis, current)
+        if self.diagnosis.is_flooding:
+            self._in_doubt_since = None
+            return None
+        if self._in_doubt_since is None:
+            self._in_doubt_since = now
+        is_plain = wanted == current or self.diagnosis.complete.bit_count() == 1
+        steady_ns = STEADY_ROUNDS * self.deliveries.round_ns
+        return wanted if is_plain or now - self._in_doubt_since >= steady_ns else None
 
     def _diagnose(self, circle: Circle) -> Diagnosis:
         rows = {
@@ -274,6 +308,16 @@ class Capture:
         because = "the cluster's MAC was learned at this host's port"
         return (ReportHealing(HealingStep.BOUNCE, because), BounceLink())
 
+    def _inquire(self) -> tuple[FindBypassers, ...]:
+        """Have it looked for who can send past the guard, once for each capture by this port."""
+        is_ours = self.diagnosis.captor == self._own and self._pulled_at is None
+        if not is_ours:
+            self._has_inquired, self._bypassers = False, None
+        if not is_ours or self._has_inquired or self._has_witness or self._leak is not None:
+            return ()
+        self._has_inquired = True
+        return (FindBypassers(),)
+
     def _tell(self, now: Instant) -> tuple[Effect, ...]:
         """Tell a finding that has lasted, and who relays."""
         diagnosis = self.diagnosis
@@ -301,14 +345,19 @@ class Capture:
         if self._leak is not None and now - self._leak.last < EXPLAINS_NS:
             return describe(self._leak, now)
         if self.diagnosis.captor == self._own and self._pulled_at is None:
-            if not self._has_witness:
-                return "this host cannot tell who sends past its guard"
-            return (
-                "no program of this host sent from the cluster's MAC past the guard: "
-                "it came from below this host, from its hypervisor or the firmware of its card"
-            )
+            if self._has_witness:
+                return f"no program of this host sent from the cluster's MAC; {_FROM_BELOW}"
+            if self._bypassers is not None:
+                return _words_of(self._bypassers)
+            return "this host cannot see who sends past its guard"
         received = [each for each in self._seen.values() if each.where is Where.ARRIVED]
         latest = max(received, key=lambda each: each.last, default=None)
         if latest is not None and now - latest.last < EXPLAINS_NS:
             return describe(latest, now)
         return "no frame from the cluster's MAC was received here"
+
+
+def _words_of(bypassers: tuple[Bypasser, ...]) -> str:
+    if not bypassers:
+        return f"no program of this host can send past its guard; {_FROM_BELOW}"
+    return "; ".join(map(describe_bypasser, bypassers))

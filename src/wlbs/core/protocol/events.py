@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from wlbs.core import instant
 from wlbs.core.address import Mac
 from wlbs.core.census import Census
-from wlbs.core.sighting import Sighting
+from wlbs.core.sighting import Bypasser, Sighting
 
 Instant = instant.Instant
 
@@ -57,6 +57,13 @@ class DeliveriesCounted:
 
 
 @dataclass(frozen=True, slots=True)
+class BypassersFound:
+    """It has been looked for who can send past the guard, as `FindBypassers` asked."""
+
+    bypassers: tuple[Bypasser, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CarrierChanged:
     """The cluster's interface has lost its carrier, or regained it."""
 
@@ -84,6 +91,7 @@ Event = (
     | ProbeAnswered
     | ConnectionsCounted
     | DeliveriesCounted
+    | BypassersFound
     | CarrierChanged
     | StartRequested
     | StopRequested

@@ -21,6 +21,7 @@ from wlbs.core.census import Census
 from wlbs.core.cluster import TIMINGS, Cluster, Healing, Host, Mode
 from wlbs.core.protocol.effects import Effect
 from wlbs.core.protocol.events import (
+    BypassersFound,
     CarrierChanged,
     ConnectionsCounted,
     DeliveriesCounted,
@@ -36,7 +37,7 @@ from wlbs.core.protocol.events import (
 from wlbs.core.protocol.member import Member
 from wlbs.core.protocol.speaking import Incarnation
 from wlbs.core.rules import Affinity, FilteringMode, HostIndex, PortRule, Protocol
-from wlbs.core.sighting import FrameKind, Sender, Sighting, Where
+from wlbs.core.sighting import Bypass, Bypasser, FrameKind, Sender, Sighting, Where
 from wlbs.core.table import FilterTable
 
 Plain = str | int | bool | None | list["Plain"] | dict[str, "Plain"]
@@ -200,7 +201,9 @@ def _event_of(number: int, said: dict[str, Plain]) -> tuple[Event, Instant]:
         raise JournalError(message) from error
 
 
-def _read_event(number: int, said: dict[str, Plain]) -> tuple[Event, Instant]:
+def _read_event(  # noqa: PLR0911 - one return for each kind of event
+    number: int, said: dict[str, Plain]
+) -> tuple[Event, Instant]:
     match said:
         case {"at": int(at), "event": str(name), **rest} if name in _SIMPLE and not rest:
             return _SIMPLE[name], Instant(at)
@@ -221,6 +224,8 @@ def _read_event(number: int, said: dict[str, Plain]) -> tuple[Event, Instant]:
         }:
             maps = tuple(each for each in foreign if isinstance(each, int))
             return ConnectionsCounted(Census(maps, connections, foreigners)), Instant(at)
+        case {"at": int(at), "event": "BypassersFound", "bypassers": [*bypassers]}:
+            return BypassersFound(tuple(map(_read_bypasser, bypassers))), Instant(at)
         case {
             "at": int(at),
             "event": "DeliveriesCounted",
@@ -267,6 +272,16 @@ def _read_sighting(said: Plain) -> Sighting:
             raise ValueError(message)
 
 
+def _read_bypasser(said: Plain) -> Bypasser:
+    match said:
+        case {"sender": sender, "bypass": str(bypass)}:
+            named = _read_sender(sender)
+            if named is not None:
+                return Bypasser(named, Bypass[bypass])
+    message = f"not a bypasser: {said}"
+    raise ValueError(message)
+
+
 def _read_sender(said: Plain) -> Sender | None:
     match said:
         case {
@@ -280,7 +295,7 @@ def _read_sender(said: Plain) -> Sender | None:
 
 
 def _fields_of(
-    value: Event | Effect | Incarnation | Host | Census | Sighting | FrameKind | Sender,
+    value: Event | Effect | Incarnation | Host | Census | Sighting | Bypasser | FrameKind | Sender,
 ) -> dict[str, Plain]:
     return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
 
@@ -302,7 +317,7 @@ def _plain(value: object) -> Plain:  # noqa: PLR0911 - one return for each kind 
             return [_plain(each) for each in sorted(value)]
         case tuple() | list():
             return [_plain(each) for each in value]
-        case Census() | Sighting() | FrameKind() | Sender():
+        case Census() | Sighting() | Bypasser() | FrameKind() | Sender():
             return dict(_fields_of(value))
         case _:
             message = f"a journal has no words for {type(value).__name__}"

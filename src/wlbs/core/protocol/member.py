@@ -43,6 +43,7 @@ from wlbs.core.protocol.effects import (
     State,
 )
 from wlbs.core.protocol.events import (
+    BypassersFound,
     CarrierChanged,
     ConnectionsCounted,
     DeliveriesCounted,
@@ -132,7 +133,7 @@ class Member:
         self._expected = self._next_deadline(now)
         return effects
 
-    def _take_in(  # noqa: PLR0911 - one return for each kind of event
+    def _take_in(  # noqa: C901, PLR0911 - one return for each kind of event
         self, event: Event, now: Instant
     ) -> tuple[Effect, ...]:
         match event:
@@ -148,6 +149,8 @@ class Member:
             case ConnectionsCounted(census):
                 self._counting.take(census, self.holdings, now)
                 return ()
+            case BypassersFound(bypassers):
+                return self.capture.find(bypassers)
             case CarrierChanged(up):
                 return self._on_carrier(now, up=up)
             case StartRequested():
