@@ -10,7 +10,7 @@ from wlbs.core.checksum import replace_in_sum
 
 def summed(data: bytes) -> int:
     """Return the Internet checksum of an even number of octets, by RFC 1071's own definition."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return 0xFFFF - total

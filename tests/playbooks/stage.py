@@ -193,8 +193,6 @@ class Stage:
                 if isinstance(effect, SendProbe):
                     text = f"probe {effect.to}"
                 return self._begun(at, machine, text, f"{text}, and so on")
-            case SendDelivery() | CountDeliveries():
-                return ""
             case _:
                 return _report(effect)
 
@@ -245,6 +243,8 @@ def _report(effect: Effect) -> str:
             return f"report refusal {refusal.name}: {who}"
         case ReportCapture() | ReportHealing() | SendPull() | BounceLink():
             return _healing(effect)
+        case SendDelivery() | CountDeliveries():
+            return ""
         case Refuse(because):
             return f"refuse: {because}"
         case _:
