@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The egress guard: the VMAC never leaves as a source, nor ARP that gives a virtual IP away."""
 
+import dataclasses
+
 import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
-from wlbs.core.guard import guard
+from wlbs.core.address import Mac
+from wlbs.core.guard import guard, mask
 from wlbs.core.reason import Reason
 from wlbs.core.table import FilterTable
 
@@ -36,3 +39,11 @@ def test_what_leaves_is_judged(
     tables: tuple[FilterTable, ...], frame: Packet | bytes, reason: Reason
 ) -> None:
     assert guard(tables[0], bytes(frame)).reason is reason
+
+
+def test_a_masked_frame_comes_from_the_masked_mac(tables: tuple[FilterTable, ...]) -> None:
+    masking = dataclasses.replace(tables[0], masked_mac=Mac.parse("02:01:0a:00:00:01"))
+    leak = bytes(Ether(dst=CLIENT, src=VMAC) / TO_CLIENT)
+    clean = bytes(Ether(dst=CLIENT, src="02:01:0a:00:00:01") / TO_CLIENT)
+    assert mask(masking, leak, guard(masking, leak)) == clean
+    assert mask(masking, clean, guard(masking, clean)) == clean

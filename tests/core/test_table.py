@@ -7,7 +7,7 @@ import pytest
 
 from wlbs.core.address import IpAddress
 from wlbs.core.buckets import BucketIndex
-from wlbs.core.rules import DEFAULT_RULE, RuleIndex
+from wlbs.core.rules import DEFAULT_RULE, HostIndex, RuleIndex
 from wlbs.core.table import Bucket, Buckets, FilterTable, Mark, Vip
 
 
@@ -17,10 +17,11 @@ def test_buckets_have_one_byte_each(owners: int, marks: int) -> None:
         Buckets(bytes(owners), bytes(marks))
 
 
-def test_a_bucket_is_its_owner_and_its_marks() -> None:
-    buckets = Buckets(b"\7" * 4096, b"\3" + bytes(4095))
-    assert buckets[BucketIndex(0)] == Bucket(7, Mark.FLAGGED | Mark.EARLIER_HOLDER)  # type: ignore[arg-type]
-    assert buckets[BucketIndex(1)] == Bucket(7)  # type: ignore[arg-type]
+def test_a_bucket_is_its_owner_its_marks_and_who_is_asked_next() -> None:
+    buckets = Buckets(b"\7" * 4096, bytes([0b1000_11]) + bytes(4095))
+    assert buckets[BucketIndex(0)] == Bucket(HostIndex(7), Mark(3), HostIndex(0b1000))
+    assert buckets[BucketIndex(1)] == Bucket(HostIndex(7), Mark(0), HostIndex(0))
+    assert buckets.flagged_count == 1
 
 
 def test_a_table_needs_buckets_for_each_rule_and_the_default(
