@@ -60,6 +60,46 @@ def test_a_flow_that_nobody_keeps_breaks_it(tables: tuple[FilterTable, ...]) -> 
     assert violation.seen == f"kept by nobody: {QUERY.hex()}"
 
 
+def relaying(
+    tables: tuple[FilterTable, ...], receiver: HostIndex
+) -> tuple[FilterTable, FilterTable, FilterTable]:
+    """Return tables by which a host receives for all three."""
+    stations = tuple((table.own, table.station_mac) for table in tables)
+    one, two, three = (
+        dataclasses.replace(table, receiver=receiver, station_macs=stations) for table in tables
+    )
+    return one, two, three
+
+
+def test_frames_are_followed_to_whom_they_are_relayed(tables: tuple[FilterTable, ...]) -> None:
+    for receiver in (0, 1, 2):
+        through = relaying(tables, HostIndex(receiver))
+        assert judge_owners(through, QUERY) == ()
+        for port in range(40):
+            syn = TCP(sport=40000 + port, dport=80, flags="S")
+            assert judge_owners(through, bytes(TO_VMAC / TO_VIP / syn)) == ()
+
+
+def test_a_receiver_that_relays_nothing_breaks_it(tables: tuple[FilterTable, ...]) -> None:
+    two = owned_by(tables[0], HostIndex(1)), owned_by(tables[1], HostIndex(1)), tables[2]
+    receiver, *others = relaying(two, HostIndex(0))
+    mute = dataclasses.replace(receiver, station_macs=())
+    (violation,) = judge_owners([mute, *others], QUERY)
+    assert violation.guarantee is Guarantee.NO_GAP
+
+
+def test_one_that_takes_relayed_frames_and_the_segments_breaks_it(
+    tables: tuple[FilterTable, ...],
+) -> None:
+    """The receiver relays to the owner, and a third takes what the segment floods."""
+    owned = owned_by(tables[0], HostIndex(1)), owned_by(tables[1], HostIndex(1)), tables[2]
+    receiver, owner, third = relaying(owned, HostIndex(0))
+    deaf = dataclasses.replace(owned_by(third, third.own), receiver=None)
+    (violation,) = judge_owners([receiver, owner, deaf], QUERY)
+    assert violation.guarantee is Guarantee.ONE_OWNER
+    assert violation.seen == f"kept by hosts [2, 3]: {QUERY.hex()}"
+
+
 def test_later_fragments_and_disabled_rules_are_the_stated_exceptions(
     tables: tuple[FilterTable, ...],
 ) -> None:
