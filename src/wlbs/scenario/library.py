@@ -20,7 +20,7 @@ from wlbs.scenario.scripts.racing import handover_races
 from wlbs.scenario.scripts.serving import serve
 from wlbs.scenario.scripts.showing import show
 from wlbs.scenario.scripts.splitting import one_way, partition
-from wlbs.scenario.steps import Scenario
+from wlbs.scenario.steps import Cut, Scenario
 from wlbs.scenario.topology import Topology
 
 _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
@@ -51,3 +51,15 @@ def with_topology(scenario: Scenario, topology: Topology) -> Scenario:
         if moved.name == scenario.name:
             return moved
     raise KeyError(scenario.name)
+
+
+def crosses_switches(scenario: Scenario) -> bool:
+    """Tell whether a scenario cuts a path between nodes of two switches: none of them could."""
+    switches = {node.name: node.switch for node in scenario.topology.nodes}
+    return any(
+        isinstance(step, Cut)
+        and step.sender is not None
+        and step.receiver is not None
+        and switches[step.sender] != switches[step.receiver]
+        for step in scenario.steps
+    )
