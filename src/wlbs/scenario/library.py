@@ -7,6 +7,7 @@ Knows which there are; what happens in each is in the package `scripts`.
 from collections.abc import Callable
 from typing import Final
 
+from wlbs.scenario.scripts.capturing import q258609_heal, q258609_nt4, q258609_w2k
 from wlbs.scenario.scripts.failing import (
     crash,
     crash_busy,
@@ -37,6 +38,9 @@ _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     one_way,
     partition,
     handover_races,
+    q258609_nt4,
+    q258609_w2k,
+    q258609_heal,
 )
 
 SCENARIOS: Final[dict[str, Scenario]] = {
