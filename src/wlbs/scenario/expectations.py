@@ -231,8 +231,7 @@ class ArrivesMasked:
 class Names:
     """Some agent says within ``within_s`` of the moment how frames travel, and whose port has them.
 
-    ``captor`` is None where no host's port has. A capture that is told must not be told otherwise:
-    until ``until`` no agent names another host.
+    ``captor`` is None where no host's port has. Until ``until`` no agent names another host.
     """
 
     finding: Finding
@@ -240,6 +239,16 @@ class Names:
     after: str
     within_s: float
     until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tells:
+    """A host's agent says within ``within_s`` of the moment a line in which all these words are."""
+
+    host: str
+    words: tuple[str, ...]
+    after: str
+    within_s: float
 
 
 Expects = (
@@ -264,4 +273,5 @@ Expects = (
     | Relayed
     | ArrivesMasked
     | Names
+    | Tells
 )

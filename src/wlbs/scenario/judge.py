@@ -31,6 +31,7 @@ from wlbs.scenario.expectations import (
     Served,
     TableExact,
     TakenOver,
+    Tells,
     Unbroken,
     Unserved,
 )
@@ -119,6 +120,8 @@ def _judge(  # noqa: C901, PLR0911, PLR0912 - one line for each kind of expectat
             return _judge_capture(observed, expects)
         case Names():
             return saying.names(observed, expects)
+        case Tells():
+            return saying.tells(observed, expects)
         case _:
             assert_never(expects)
 

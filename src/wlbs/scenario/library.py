@@ -20,6 +20,7 @@ from wlbs.scenario.scripts.leaving import leave_join, rolling
 from wlbs.scenario.scripts.racing import handover_races
 from wlbs.scenario.scripts.serving import serve
 from wlbs.scenario.scripts.showing import show
+from wlbs.scenario.scripts.stealing import hijack, leak_on_join, no_flood, tree, vmware_1556
 from wlbs.scenario.scripts.splitting import one_way, partition
 from wlbs.scenario.steps import Scenario
 from wlbs.scenario.topology import Topology
@@ -41,6 +42,11 @@ _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     q258609_nt4,
     q258609_w2k,
     q258609_heal,
+    hijack,
+    vmware_1556,
+    no_flood,
+    leak_on_join,
+    tree,
 )
 
 SCENARIOS: Final[dict[str, Scenario]] = {

@@ -10,7 +10,7 @@ from typing import Final
 from wlbs.core.address import MAC_SIZE
 from wlbs.core.frame import ETHERNET_SIZE
 from wlbs.core.rules import HostIndex
-from wlbs.scenario.evidence import Attempt, BridgeEntry, Direction, SeenFrame
+from wlbs.scenario.evidence import Attempt, BridgeEntry, Direction
 from wlbs.scenario.expectations import (
     ArrivesMasked,
     Forgotten,
@@ -148,16 +148,6 @@ def sent_thrice(observed: Observed, what: str) -> Expectation:
         seen=f"{by_hosts.total()} of {by_clients.total()} sent on, {len(often)} too often",
         broke_s=broke_s,
     )
-
-
-def frames_from_vmac(observed: Observed) -> list[SeenFrame]:
-    """Return what nodes sent with the VMAC as its source."""
-    vmac = observed.cluster.vmac.octets
-    return [
-        each
-        for each in observed.evidence.frames
-        if each.direction is Direction.FROM_NODE and each.data[MAC_SIZE : 2 * MAC_SIZE] == vmac
-    ]
 
 
 def _entries(observed: Observed, after: str, within_s: float, until: str) -> list[BridgeEntry]:

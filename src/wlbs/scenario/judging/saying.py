@@ -4,13 +4,18 @@
 The one place that reads an agent's words, and only to judge whether they were true.
 """
 
+from typing import Final
+
 from wlbs.scenario.evidence import Said
-from wlbs.scenario.expectations import Names
+from wlbs.scenario.expectations import Names, Tells
 from wlbs.scenario.judging.observed import Observed, with_examples
 from wlbs.scenario.report import Expectation
 
-CAPTURE = "capture"
+CAPTURE: Final = "capture"
 """The event by which an agent says how frames for the VMAC travel."""
+
+EARLY_S: Final = 0.5
+"""A step that sends is over when it is known to have sent; the agent may have seen it before."""
 
 
 def names(observed: Observed, wanted: Names) -> Expectation:
@@ -24,7 +29,7 @@ def names(observed: Observed, wanted: Names) -> Expectation:
     told = [
         each
         for each in observed.evidence.said
-        if each.event == CAPTURE and moment.at_s <= each.at_s < until_s
+        if each.event == CAPTURE and moment.at_s - EARLY_S <= each.at_s < until_s
     ]
     number = _number(observed, wanted.captor)
     timely = [
@@ -40,6 +45,26 @@ def names(observed: Observed, wanted: Names) -> Expectation:
         held=bool(timely) and not wrong,
         seen=with_examples(f"{len(told)} lines, {len(wrong)} blame another", _words(told)),
         broke_s=[each.at_s for each in wrong],
+    )
+
+
+def tells(observed: Observed, wanted: Tells) -> Expectation:
+    """Judge that one host told something in time."""
+    words = " and ".join(f"'{word}'" for word in wanted.words)
+    what = f"{wanted.host} tells within {wanted.within_s:g} s of '{wanted.after}' of {words}"
+    moment = observed.moment(wanted.after)
+    if moment is None:
+        return observed.found(what, held=False, seen=f"'{wanted.after}' never came")
+    lines = [
+        " ".join(each.fields.values())
+        for each in observed.evidence.said
+        if each.host == wanted.host
+        and moment.at_s - EARLY_S <= each.at_s <= moment.at_s + wanted.within_s
+    ]
+    fitting = [line for line in lines if all(word in line for word in wanted.words)]
+    examples = fitting or lines
+    return observed.found(
+        what, held=bool(fitting), seen=with_examples(f"{len(fitting)} lines", examples)
     )
 
 
