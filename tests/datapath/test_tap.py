@@ -21,6 +21,7 @@ from wlbs.linux import libbpf
 from wlbs.linux.clock import now
 from wlbs.linux.error import LinuxError
 from wlbs.linux.lock import LockedError
+from wlbs.linux.program import xdp_program
 
 VMAC = Mac.parse("02:bf:0a:00:00:01")
 CLIENT = Mac.parse("02:00:00:00:00:99")
@@ -107,7 +108,7 @@ def test_frames_of_a_real_interface_are_seen_in_both_modes(
     datapath: Datapath, tap: Tap, interface: tuple[int, Mac], mode: XdpMode
 ) -> None:
     datapath.attach_ingress(interface[0], mode, TcHook.AUTO)
-    assert libbpf.xdp_program(interface[0]) == tap.program_id
+    assert xdp_program(interface[0]) == tap.program_id
     frames = [NOT_SERVED + bytes(1400), NOT_CLUSTER]
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as packet_socket:
         packet_socket.bind(("far", 0))

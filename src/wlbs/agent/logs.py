@@ -16,6 +16,7 @@ from wlbs.core.protocol.effects import (
     ReportHealing,
     ReportMembership,
     ReportRefusal,
+    ReportSighting,
     ReportState,
 )
 from wlbs.core.protocol.refusal import MEANING
@@ -62,6 +63,8 @@ def words(  # noqa: PLR0911 - one return for each kind of effect
             return f"the cluster's MAC on the segment: {finding}{whose}{how}"
         case ReportHealing(step, because):
             return f"{step}: {because}"
+        case ReportSighting(_, seen):
+            return seen
         case _:
             return ""
 

@@ -20,6 +20,7 @@ from wlbs.linux import libbpf
 from wlbs.linux.clock import now, tick_ns
 from wlbs.linux.instance import RUN_DIRECTORY
 from wlbs.linux.lock import Lock
+from wlbs.linux.program import program_id
 from wlbs.linux.ringbuffer import RingBuffer
 
 SNAP_SIZE: Final = 4096
@@ -61,7 +62,7 @@ class Tap:
             path = RUN_DIRECTORY / "locks" / f"tap-{pins.name}"
             self._tap = self._descriptor(pins / "tap")
             self._hold = self._descriptor(pins / "wlbs_tap")
-            self.program_id = libbpf.program_id(self._descriptor(pins / "wlbs_filter"))
+            self.program_id = program_id(self._descriptor(pins / "wlbs_filter"))
             undo.callback(Lock.take(path, f"the tap of instance {pins.name}").release)
             self._ring = RingBuffer(self._descriptor(pins / "tap_ring"))
             undo.callback(self._ring.close)

@@ -16,6 +16,7 @@ from wlbs.linux import libbpf, link
 from wlbs.linux.error import LinuxError
 from wlbs.linux.instance import Instance
 from wlbs.linux.outlet import device_mac
+from wlbs.linux.program import program_id, xdp_program
 
 FILTER: Final = "wlbs_filter"
 _VMAC_PREFIX: Final = bytes.fromhex("02bf")
@@ -61,12 +62,12 @@ def find_place(interface: str | None, instance: Instance) -> Place:
 
 def _runs_at(index: int, pins: Path) -> bool:
     """Whether the interface of this number here runs the filter that is pinned there."""
-    running = libbpf.xdp_program(index) if _exists(index) else None
+    running = xdp_program(index) if _exists(index) else None
     if running is None or not (pins / FILTER).exists():
         return False
     descriptor = libbpf.open_pinned(pins / FILTER)
     try:
-        return libbpf.program_id(descriptor) == running
+        return program_id(descriptor) == running
     finally:
         os.close(descriptor)
 

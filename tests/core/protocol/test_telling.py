@@ -3,6 +3,8 @@
 
 import pytest
 
+from wlbs.core.address import BROADCAST
+from wlbs.core.instant import Instant
 from wlbs.core.protocol.diagnosing import Finding
 from wlbs.core.protocol.effects import (
     Effect,
@@ -12,14 +14,26 @@ from wlbs.core.protocol.effects import (
     ReportHealing,
     ReportMembership,
     ReportRefusal,
+    ReportSighting,
     ReportState,
     State,
 )
 from wlbs.core.protocol.refusal import MEANING, Refusal
 from wlbs.core.protocol.telling import fields_of, numbers
 from wlbs.core.rules import HostIndex
+from wlbs.core.sighting import FrameKind, Sender, Sighting, Where
 
 H1, H2 = HostIndex(0), HostIndex(1)
+
+LEAK = Sighting(
+    Where.BYPASSED,
+    FrameKind(0x0806),
+    BROADCAST,
+    count=1,
+    first=Instant(1),
+    last=Instant(1),
+    sender=Sender("python3", 12, 34),
+)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +70,16 @@ H1, H2 = HostIndex(0), HostIndex(1)
         (
             ReportHealing(HealingStep.PULL, "nobody gets any"),
             {"event": "healing", "step": "pull", "because": "nobody gets any"},
+        ),
+        (
+            ReportSighting(LEAK, "seen"),
+            {
+                "event": "sighting",
+                "where": "bypassed",
+                "frame": "ARP",
+                "sender": "python3 (process 12, socket 34)",
+                "seen": "seen",
+            },
         ),
         (EndLease(), {}),
     ],

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator is told of an effect, as named words: the same in every world.
 
-Knows which effects are worth a line: state, membership, refusals, capture and healing, and nothing
+Knows which effects are worth a line: state, membership, refusals, capture, sightings and healing, and nothing
 that comes with every heartbeat. Knows nothing of where the line is written, or in what form.
 """
 
@@ -11,12 +11,15 @@ from wlbs.core.protocol.effects import (
     ReportHealing,
     ReportMembership,
     ReportRefusal,
+    ReportSighting,
     ReportState,
 )
 from wlbs.core.protocol.refusal import MEANING
 
 
-def fields_of(effect: Effect) -> dict[str, str]:
+def fields_of(  # noqa: PLR0911 - one return for each kind of effect
+    effect: Effect,
+) -> dict[str, str]:
     """Return what a line about an effect says, its event first; nothing if it is worth none."""
     match effect:
         case ReportState(before, after, because):
@@ -41,6 +44,14 @@ def fields_of(effect: Effect) -> dict[str, str]:
             }
         case ReportHealing(step, because):
             return {"event": "healing", "step": step, "because": because}
+        case ReportSighting(sighting, seen):
+            return {
+                "event": "sighting",
+                "where": sighting.where.name.lower(),
+                "frame": str(sighting.kind),
+                "sender": str(sighting.sender or ""),
+                "seen": seen,
+            }
         case _:
             return {}
 
