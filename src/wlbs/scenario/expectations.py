@@ -231,7 +231,8 @@ class ArrivesMasked:
 class Names:
     """Some agent says within ``within_s`` of the moment how frames travel, and whose port has them.
 
-    ``captor`` is None where no host's port has. Until ``until`` no agent names another host.
+    ``captor`` is None where no host's port has. Until ``until`` no agent names another host. Without
+    a moment anything counts that was said since agents began.
     """
 
     finding: Finding

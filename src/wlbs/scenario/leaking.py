@@ -18,6 +18,9 @@ RARP: Final = 0x8035
 NETBIOS_GROUP: Final = Mac.parse("03:00:00:00:00:01")
 """The functional address of NetBIOS, where a program that announces itself may look for others."""
 
+PROGRAM: Final = "netmon"
+"""How a program calls itself that sends from the VMAC: what an agent is to name."""
+
 PAYLOAD: Final = b"wlbs: a frame with a source that is not its sender's"
 SIZE_MIN: Final = 60
 """Switches may drop what is shorter (IEEE 802.3, 3.2.7: 64 octets with the checksum)."""

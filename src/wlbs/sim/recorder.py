@@ -98,8 +98,7 @@ class Recorder:
     def said(self) -> tuple[Said, ...]:
         """Return what the agents told."""
         return tuple(
-            Said(self.seconds(at), host, fields["event"], fields)
-            for at, host, fields in self._told
+            Said(self.seconds(at), host, fields["event"], fields) for at, host, fields in self._told
         )
 
     def capture(self, port: str) -> bytes:
