@@ -332,7 +332,7 @@ def test_a_storm_control_drops_what_is_flooded_above_its_limit(plain_lab: Lab) -
     names, topology = plain_lab
     h1, h2 = topology.hosts
     introduce(plain_lab)
-    cuts = Cuts(names, topology)
+    cuts = Cuts(names, topology, topology.vmac)
     try:
         cuts.limit_flooding(10)
         for destination in (BROADCAST, topology.vmac):
@@ -351,7 +351,7 @@ def test_a_cut_in_a_tree_is_at_the_switch_of_whom_it_concerns() -> None:
     with lab_of(Topology(2, 2, Shape.TREE)) as lab:
         names, topology = lab
         frame = plain(topology.node("c1").mac, BROADCAST)
-        cuts = Cuts(names, topology)
+        cuts = Cuts(names, topology, topology.vmac)
         try:
             cuts.cut(Cut(None, "h2"))
             assert reached(lab, "c1", frame) == {"h1", "c2"}

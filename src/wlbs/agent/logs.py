@@ -17,6 +17,7 @@ from wlbs.core.protocol.effects import (
     ReportHealing,
     ReportMembership,
     ReportRefusal,
+    ReportSighting,
     ReportState,
 )
 from wlbs.core.protocol.refusal import MEANING
@@ -62,11 +63,15 @@ def words(  # noqa: PLR0911 - one return for each kind of effect
             return f"the cluster's MAC on the segment: {finding}{whose}{how}"
         case ReportHealing(step, because):
             return f"{step}: {because}"
+        case ReportSighting(_, seen):
+            return seen
         case _:
             return ""
 
 
-def _fields(effect: Effect) -> dict[str, str]:
+def _fields(  # noqa: PLR0911 - as in `words`
+    effect: Effect,
+) -> dict[str, str]:
     match effect:
         case ReportState(before, after, because):
             return {"event": "state", "before": before, "after": after, "because": because}
@@ -90,6 +95,14 @@ def _fields(effect: Effect) -> dict[str, str]:
             }
         case ReportHealing(step, because):
             return {"event": "healing", "step": step, "because": because}
+        case ReportSighting(sighting, seen):
+            return {
+                "event": "sighting",
+                "where": sighting.where.name.lower(),
+                "frame": str(sighting.kind),
+                "sender": str(sighting.sender or ""),
+                "seen": seen,
+            }
         case _:
             return {}
 

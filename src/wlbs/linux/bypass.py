@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from wlbs.core.sighting import Bypass, Sender, Suspect
+from wlbs.core.sighting import Bypass, Bypasser, Sender
 
 DESCRIPTORS_PER_PAUSE: Final = 128
 """A millisecond's worth, at worst 4 ms here: a member that is heard every 15 ms can wait for it."""
@@ -40,7 +40,7 @@ _SO_NETNS_COOKIE: Final = 71
 _COOKIE_SIZE: Final = 8
 
 
-def find_suspects(ifindex: int) -> Iterator[Suspect | None]:
+def find_bypassers(ifindex: int) -> Iterator[Bypasser | None]:
     """Yield whoever can send past the guard of an interface of the caller's namespace.
 
     Yields None now and then, so that whoever must not stand still can do something else in between.
@@ -60,7 +60,7 @@ def find_suspects(ifindex: int) -> Iterator[Suspect | None]:
             if bypass is not None:
                 cookie = _ask(process, descriptor, bypass, here)
                 if cookie is not None:
-                    yield Suspect(Sender(_name(process), process, cookie), bypass)
+                    yield Bypasser(Sender(_name(process), process, cookie), bypass)
 
 
 def _packet_sockets(ifindex: int) -> frozenset[str]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loaded programs by the numbers that the kernel gives them, through libbpf.
+"""What the kernel says of programs that are loaded: their numbers, their names, where XDP runs one.
 
-Knows which program an interface runs, and what a program is called. Knows nothing of what one does.
+Knows how it is asked. Knows nothing of what a program does.
 """
 
 import ctypes
@@ -33,15 +33,15 @@ class _ProgramInfo(ctypes.Structure):
 
 
 def xdp_program(ifindex: int) -> int | None:
-    """Return the identifier of the XDP program on an interface, or None."""
+    """Return the number of the XDP program on an interface, or None."""
     found = _U32(0)
     call("cannot ask for XDP programs", "bpf_xdp_query_id", ifindex, 0, ctypes.byref(found))
     return found.value or None
 
 
-def program_name(program_id: int) -> str:
+def program_name(number: int) -> str:
     """Return the name of a loaded program, for people."""
-    descriptor = call("cannot open a program", "bpf_prog_get_fd_by_id", program_id)
+    descriptor = call("cannot open a program", "bpf_prog_get_fd_by_id", number)
     try:
         return str(_describe(descriptor).name.decode())
     finally:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from wlbs.core.address import BROADCAST, IpAddress
+from wlbs.core.address import BROADCAST, MAC_SIZE, IpAddress
 from wlbs.core.cluster import Cluster
 from wlbs.core.frame import ETHERNET_SIZE, Arp, EtherType, Frame, Packet, parse
 from wlbs.core.probe import PROBE_PORT
@@ -43,6 +43,7 @@ from wlbs.core.protocol.member import Member
 from wlbs.core.protocol.speaking import Incarnation
 from wlbs.core.reason import Action
 from wlbs.core.rules import HostIndex
+from wlbs.core.sighting import Sender, Where
 from wlbs.scenario.evidence import LogEntry
 from wlbs.scenario.topology import Node
 from wlbs.sim.agent import BUSY, CALM, Agent, Hands
@@ -58,6 +59,9 @@ from wlbs.sim.station import Station
 
 PROBE_SOURCE_PORT: Final = 49152
 """Where the agent's socket for probes lives: the first dynamic port (RFC 6335, 6)."""
+
+LEAKER: Final = Sender("netmon", 4711, 258609)
+"""What sends below the guard here, as the real kernel would name it: process and socket."""
 
 FIRST_NONCE: Final = 1_800_000_000_000_000_000
 """Boot nonces are times of day in nanoseconds; simulated ones begin in the year 2027."""
@@ -129,6 +133,8 @@ class Host:
             nonce = FIRST_NONCE + now + self._agents.between(0, 999)
             self.kernel = Kernel(self._around.schedule, self._stack, nonce, self._parts)
             self.nonces.append(nonce)
+            if self.cluster.group is not None:
+                self.groups.join(self.cluster.group)
         incarnation = Incarnation(self.node.mac, self.kernel.boot_nonce, is_fresh)
         member = Member(self.cluster, self.own, incarnation, now)
         hands = Hands(
@@ -160,6 +166,8 @@ class Host:
     def undo(self) -> None:
         """End the agent and take its data path away."""
         self.kill()
+        if self.cluster.group is not None:
+            self.groups.leave(self.cluster.group)
         self.kernel = None
 
     def tell(self, event: StartRequested | StopRequested | DrainstopRequested) -> None:
@@ -194,6 +202,8 @@ class Host:
 
     def send_below(self, data: bytes) -> None:
         """Send a frame from below the guard, as a program does that leaves out its hook."""
+        if self.kernel is not None and data[MAC_SIZE : 2 * MAC_SIZE] == self.cluster.vmac.octets:
+            self.kernel.sight(Where.BYPASSED, data, LEAKER)
         self._around.transmit(data)
 
     def receive(self, data: bytes) -> None:

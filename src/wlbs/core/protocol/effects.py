@@ -14,6 +14,7 @@ from wlbs.core.protocol.diagnosing import Finding
 from wlbs.core.protocol.events import Instant
 from wlbs.core.protocol.refusal import Refusal
 from wlbs.core.rules import HostIndex
+from wlbs.core.sighting import Sighting
 from wlbs.core.table import FilterTable
 
 
@@ -126,6 +127,15 @@ class ReportCapture:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportSighting:
+    """Tell the operator of frames from the VMAC; once for each kind and sender, not per frame."""
+
+    sighting: Sighting
+    seen: str
+    """The same in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportHealing:
     """Tell the operator what is done about a captured VMAC, and why."""
 
@@ -178,6 +188,7 @@ Effect = (
     | BounceLink
     | ReportCapture
     | ReportHealing
+    | ReportSighting
     | ReportState
     | ReportMembership
     | ReportRefusal

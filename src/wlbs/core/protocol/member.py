@@ -394,7 +394,7 @@ class Member:
         if self.state is State.STOPPED:
             return self._speaker.next_at(self.state)
         moments = [self._speaker.next_at(self.state), self._prober.next_round(now)]
-        moments.append(self.capture.deliveries.next_at)
+        moments.append(self.capture.next_at)
         moments += self.peers.deadlines(now)
         if self._listen_until is not None and self._listen_until > now:
             moments.append(self._listen_until)
