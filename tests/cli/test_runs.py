@@ -10,6 +10,7 @@ from wlbs.cli.exits import Exit
 from wlbs.cli.runs import RunOrder, World, carry_out
 from wlbs.scenario.report import Expectation, Report
 from wlbs.scenario.steps import Scenario
+from wlbs.scenario.topology import Shape
 
 CAUGHT_IN = {"cut-wire": ("serve",), "burn-wire": ("stall", "serve")}
 
@@ -20,18 +21,24 @@ class Played:
     def __init__(self) -> None:
         """Begin with nothing played."""
         self.asked: list[tuple[str, int, str | None]] = []
+        self.shapes: list[Shape] = []
 
     def start(self, scenario: Scenario, seed: int, sabotage: str | None) -> Report:
         """Play one scenario; whatever is broken is caught."""
         self.asked.append((scenario.name, seed, sabotage))
+        self.shapes.append(scenario.topology.shape)
         told = Expectation("it works", 1.0, sabotage is None, "something")
         return Report(scenario.name, "play", seed, (told,), {"gap_ms": float(seed)})
 
 
 def order(
-    scenario: str | None = "serve", *, runs: int | None = None, sabotage: str | None = None
+    scenario: str | None = "serve",
+    *,
+    runs: int | None = None,
+    sabotage: str | None = None,
+    shape: str | None = None,
 ) -> RunOrder:
-    return RunOrder(scenario, False, None, None, runs, 7, sabotage, True)  # noqa: FBT003
+    return RunOrder(scenario, False, None, None, shape, runs, 7, sabotage, True)  # noqa: FBT003
 
 
 def play(wanted: RunOrder) -> tuple[int, Played]:
@@ -82,3 +89,14 @@ def test_all_sabotages_of_a_scenario_are_those_that_it_is_there_to_catch() -> No
 def test_wrong_words_start_nothing(wanted: RunOrder) -> None:
     with pytest.raises(click.UsageError):
         play(wanted)
+
+
+def test_a_scenario_is_played_in_the_shape_asked_for() -> None:
+    assert play(order())[1].shapes == [Shape.SWITCH]
+    assert play(order(shape="hub"))[1].shapes == [Shape.HUB]
+    assert play(order("crash", shape="tree"))[1].shapes == [Shape.TREE]
+
+
+def test_what_no_tree_could_cut_is_refused_in_one() -> None:
+    with pytest.raises(click.UsageError, match="no switch of a tree"):
+        play(order("partition", shape="tree"))

@@ -61,6 +61,21 @@ def test_what_is_no_address_is_refused() -> None:
         IpAddress.parse("10.0.0.256")
 
 
+@pytest.mark.parametrize(
+    ("text", "is_multicast"),
+    [
+        ("223.255.255.255", False),
+        ("224.0.0.0", True),
+        ("239.255.255.255", True),
+        ("240.0.0.0", False),
+        ("ff02::1", True),
+        ("fe80::1", False),
+    ],
+)
+def test_a_group_is_told_from_a_host(text: str, *, is_multicast: bool) -> None:
+    assert IpAddress.parse(text).is_multicast is is_multicast
+
+
 def test_the_macs_of_an_ipv4_cluster_are_nlbs() -> None:
     """The forms are those of Microsoft KB4494444."""
     macs = cluster_macs(IpAddress.parse("10.0.0.1"))

@@ -5,9 +5,9 @@ import dataclasses
 
 import pytest
 
-from wlbs.core.address import IpAddress
+from wlbs.core.address import IpAddress, Mac
 from wlbs.core.buckets import HashKey
-from wlbs.core.cluster import TIMINGS, Cluster, Host, Mode
+from wlbs.core.cluster import TIMINGS, Cluster, Healing, Host, Mode
 from wlbs.core.rules import Affinity, HostIndex, Protocol
 
 
@@ -22,6 +22,43 @@ def test_in_mode_igmp_hosts_join_a_group_whose_address_is_the_vmac(cluster: Clus
     assert cluster.group is None
     sixth = dataclasses.replace(igmp, vips=(IpAddress.parse("2001:db8::1"),))
     assert sixth.group is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "vmac", "heartbeats"),
+    [
+        (Mode.STEALTH, "02:bf:0a:00:00:01", "ff:ff:ff:ff:ff:ff"),
+        (Mode.UNICAST, "02:bf:0a:00:00:01", "ff:ff:ff:ff:ff:ff"),
+        (Mode.RELAY, "02:bf:0a:00:00:01", "ff:ff:ff:ff:ff:ff"),
+        (Mode.AUTO, "02:bf:0a:00:00:01", "ff:ff:ff:ff:ff:ff"),
+        (Mode.MULTICAST, "03:bf:0a:00:00:01", "03:bf:0a:00:00:01"),
+        (Mode.IGMP, "01:00:5e:7f:00:01", "01:00:5e:7f:00:01"),
+    ],
+)
+def test_each_mode_has_its_virtual_mac_and_sends_heartbeats_to_whom_it_reaches(
+    cluster: Cluster, mode: Mode, vmac: str, heartbeats: str
+) -> None:
+    changed = dataclasses.replace(cluster, mode=mode)
+    assert str(changed.vmac) == vmac
+    assert str(changed.heartbeat_destination) == heartbeats
+
+
+@pytest.mark.parametrize(
+    ("mode", "masks_source", "station", "masked"),
+    [
+        (Mode.STEALTH, True, "52:00:00:00:00:12", "52:00:00:00:00:12"),
+        (Mode.MULTICAST, True, "52:00:00:00:00:12", "52:00:00:00:00:12"),
+        (Mode.UNICAST, True, "02:bf:0a:00:00:01", "02:02:0a:00:00:01"),
+        (Mode.UNICAST, False, "02:bf:0a:00:00:01", "02:bf:0a:00:00:01"),
+    ],
+)
+def test_in_mode_unicast_alone_an_interface_has_the_virtual_mac_and_masks_it(
+    cluster: Cluster, mode: Mode, station: str, masked: str, *, masks_source: bool
+) -> None:
+    changed = dataclasses.replace(cluster, mode=mode, masks_source=masks_source)
+    own = Mac.parse("52:00:00:00:00:12")
+    assert str(changed.station_mac(own)) == station
+    assert str(changed.masked_mac(HostIndex(1), own)) == masked
 
 
 def test_a_host_is_found_by_its_index_one_less_than_its_priority(cluster: Cluster) -> None:
@@ -44,7 +81,7 @@ def test_equal_clusters_have_equal_digests_in_whatever_order_the_hosts_are(
 
 def test_the_digest_is_the_same_on_every_python(cluster: Cluster) -> None:
     """A number that was computed once: a cluster may run several versions of Python at a time."""
-    assert cluster.configuration.hex() == "144909f79cb86839"
+    assert cluster.configuration.hex() == "3392c3c2fb9dea36"
 
 
 @pytest.mark.parametrize(
@@ -56,6 +93,10 @@ def test_the_digest_is_the_same_on_every_python(cluster: Cluster) -> None:
         {"key": HashKey(bytes(16))},
         {"timing": TIMINGS["fast"]},
         {"rules": ()},
+        {"mode": Mode.UNICAST},
+        {"masks_source": False},
+        {"healing": frozenset()},
+        {"healing": frozenset({Healing.RELAY, Healing.BOUNCE})},
     ],
 )
 def test_the_digest_differs_when_anything_differs(

@@ -21,7 +21,7 @@ from wlbs.core.frame import Packet as IpPacket
 from wlbs.core.probe import PROBE_PORT, Answer, encode_answer, encode_request
 from wlbs.core.reason import Action, Reason
 from wlbs.core.rules import DEFAULT_RULE, Affinity, HostIndex
-from wlbs.core.table import NOBODY, Buckets, FilterTable, Mark, Vip
+from wlbs.core.table import NEXT_SHIFT, NOBODY, Buckets, FilterTable, Mark, Vip
 
 VMAC = "02:bf:0a:00:00:01"
 STATION = "52:00:00:00:00:11"
@@ -87,6 +87,8 @@ def reason_for(
         (Ether(dst=VMAC, src=CLIENT, type=0x8100) / b"\0\7", Reason.VLAN),
         (Ether(dst=VMAC, src=CLIENT, type=0x86DD), Reason.ETHERTYPE),
         (to(VMAC) / ip("10.0.0.99") / TCP(), Reason.NOT_VIP),
+        (to(VMAC) / ip("239.255.0.1") / UDP(), Reason.NOT_CLUSTER),
+        (to(BROADCAST) / ip("239.255.0.1") / UDP(), Reason.NOT_CLUSTER),
         (to(STATION) / ip("10.0.0.99") / TCP(), Reason.NOT_CLUSTER),
         (to(BROADCAST) / ip() / TCP(), Reason.GROUP_DESTINATION),
         (Ether(dst=VMAC, src=CLIENT, type=0x0800) / b"x", Reason.IPV4_MALFORMED),
@@ -231,14 +233,6 @@ def test_a_kept_frame_is_addressed_to_the_station_and_otherwise_as_it_came(
     assert kept == Mac.parse(STATION).octets + bytes(SYN)[6:]
 
 
-def test_a_masked_frame_comes_from_the_masked_mac(table: FilterTable) -> None:
-    masking = dataclasses.replace(table, masked_mac=Mac.parse("02:01:0a:00:00:01"))
-    leak = Ether(dst=CLIENT, src=VMAC) / ip() / TCP()
-    clean = Ether(dst=CLIENT, src="02:01:0a:00:00:01") / ip() / TCP()
-    masked = rewrite(masking, bytes(leak), Verdict(Reason.GUARD_MASKED), lease_live=True)
-    assert masked == bytes(clean)
-
-
 @pytest.mark.parametrize("reason", [Reason.NOT_OWNER, Reason.NOT_CLUSTER])
 def test_a_dropped_or_passed_frame_is_left_as_it_came(table: FilterTable, reason: Reason) -> None:
     assert rewrite(table, bytes(SYN), Verdict(reason), lease_live=True) == bytes(SYN)
@@ -260,12 +254,13 @@ def probe(destination: str = STATION, port: int = PROBE_PORT) -> Packet:
     return to(destination) / ip("10.0.0.11") / udp / encode_request(7)
 
 
+@pytest.mark.parametrize("destination", [STATION, VMAC])
 @pytest.mark.parametrize("lease_live", [True, False])
 def test_a_liveness_probe_is_answered_with_the_lease_and_the_nonce(
-    table: FilterTable, *, lease_live: bool
+    table: FilterTable, destination: str, *, lease_live: bool
 ) -> None:
     probed = dataclasses.replace(table, dedicated_ip=DEDICATED, boot_nonce=99)
-    question = bytes(probe())
+    question = bytes(probe(destination))
     verdict = decide(probed, question, claim=Claim.NONE, lease_live=lease_live)
     assert verdict == Verdict(Reason.PROBE_ANSWERED)
     answer = Ether(rewrite(probed, question, verdict, lease_live=lease_live))
@@ -284,7 +279,7 @@ def test_a_liveness_probe_is_answered_with_the_lease_and_the_nonce(
         (probe(port=PROBE_PORT + 1), Reason.NOT_CLUSTER),
         (probe(BROADCAST), Reason.NOT_CLUSTER),
         (probe(CLIENT), Reason.NOT_CLUSTER),
-        (probe(VMAC), Reason.NOT_VIP),
+        (probe(VMAC, PROBE_PORT + 1), Reason.OWN),
     ],
 )
 def test_what_is_no_liveness_probe_of_this_host_is_not_answered(
@@ -293,3 +288,192 @@ def test_what_is_no_liveness_probe_of_this_host_is_not_answered(
     assert reason_for(dataclasses.replace(table, dedicated_ip=DEDICATED), frame) is reason
     unreachable = dataclasses.replace(table, dedicated_ip=None)
     assert reason_for(unreachable, probe()) is Reason.NOT_CLUSTER
+
+
+MASKED = "02:01:0a:00:00:01"
+SECOND = "52:00:00:00:00:12"
+THIRD = "52:00:00:00:00:13"
+STATIONS = tuple(
+    (HostIndex(index), Mac.parse(mac)) for index, mac in enumerate((STATION, SECOND, THIRD))
+)
+
+
+@pytest.fixture
+def classic(table: FilterTable) -> FilterTable:
+    """Return host 1's table in mode unicast: its interface has the VMAC and sends from another."""
+    return dataclasses.replace(
+        table, station_mac=table.vmac, masked_mac=Mac.parse(MASKED), dedicated_ip=DEDICATED
+    )
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (to(MASKED) / ip("10.0.0.11") / TCP(), Reason.OWN),
+        (to(VMAC) / ip("10.0.0.11") / TCP(), Reason.OWN),
+        (to(VMAC) / ip("10.0.0.12") / TCP(), Reason.NOT_VIP),
+        (to(MASKED) / ARP(op=2, psrc="192.0.2.77", pdst="10.0.0.11"), Reason.OWN),
+        (to(VMAC) / ARP(op=1, psrc="192.0.2.77", pdst="10.0.0.11"), Reason.OWN),
+        (to(BROADCAST) / ARP(op=1, psrc="192.0.2.77", pdst="10.0.0.11"), Reason.NOT_CLUSTER),
+        (Ether(dst=MASKED, src=CLIENT, type=0x0806) / b"x", Reason.OWN),
+        (Ether(dst=MASKED, src=CLIENT, type=0x0800) / b"x", Reason.OWN),
+        (Ether(dst=MASKED, src=CLIENT, type=0x86DD), Reason.OWN),
+        (Ether(dst=MASKED, src=CLIENT, type=0x8100) / b"\0\7", Reason.OWN),
+        (to(MASKED) / ip() / TCP(), Reason.OWNER),
+        (to(CLIENT, VMAC) / ip() / TCP(), Reason.SOURCE_VMAC),
+    ],
+)
+def test_in_mode_unicast_a_hosts_own_traffic_is_told_from_the_clusters(
+    classic: FilterTable, frame: Packet, reason: Reason
+) -> None:
+    assert reason_for(classic, frame) is reason
+
+
+def test_what_is_a_hosts_own_is_given_the_address_of_its_interface(classic: FilterTable) -> None:
+    frame = bytes(to(MASKED) / ip("10.0.0.11") / TCP())
+    kept = rewrite(classic, frame, Verdict(Reason.OWN), lease_live=True)
+    assert kept == Mac.parse(VMAC).octets + frame[6:]
+
+
+def test_answers_come_from_the_masked_mac(classic: FilterTable) -> None:
+    for question in (bytes(to(BROADCAST) / REQUEST), bytes(probe(MASKED))):
+        verdict = decide(classic, question, claim=Claim.NONE, lease_live=True)
+        answer = rewrite(classic, question, verdict, lease_live=True)
+        assert verdict.action is Action.ANSWER
+        assert answer[:12] == Mac.parse(CLIENT).octets + Mac.parse(MASKED).octets
+
+
+def test_hosts_that_do_not_mask_hear_each_other(classic: FilterTable) -> None:
+    unmasked = dataclasses.replace(classic, masked_mac=classic.vmac)
+    assert reason_for(unmasked, to(VMAC, VMAC) / ip() / TCP()) is Reason.OWNER
+
+
+def relaying(
+    table: FilterTable,
+    receiver: HostIndex,
+    owner: HostIndex,
+    marks: Mark = Mark(0),  # noqa: B008
+    following: int = 0,
+) -> FilterTable:
+    """Return a table by which a host receives for all, and another is asked after this one."""
+    buckets = Buckets(bytes((owner,)) * 4096, bytes((marks | following << NEXT_SHIFT,)) * 4096)
+    return dataclasses.replace(
+        held(table, owner),
+        buckets=(buckets,) * len(table.buckets),
+        receiver=receiver,
+        station_macs=STATIONS,
+    )
+
+
+def relayed(packet: Packet, source: str, ttl: int = 64) -> Packet:
+    """Return a packet as it comes to host 1 from another that relayed it."""
+    packet = packet.copy()
+    packet.src, packet.dst, packet[IP].ttl = source, STATION, ttl
+    return packet
+
+
+THREE = HostIndex(2)
+
+
+@pytest.mark.parametrize("frame", [SYN, SEGMENT, QUERY, PING])
+def test_the_receiver_keeps_its_own_and_relays_what_is_anothers(
+    table: FilterTable, frame: Packet
+) -> None:
+    own, others = relaying(table, ONE, ONE), relaying(table, ONE, TWO)
+    assert reason_for(own, frame) is Reason.OWNER
+    verdict = decide(others, bytes(frame), claim=Claim.NONE, lease_live=True)
+    assert (verdict.reason, verdict.relay_to) == (Reason.RELAYED, TWO)
+    expected = Mac.parse(SECOND).octets + Mac.parse(STATION).octets + bytes(frame)[12:]
+    assert rewrite(others, bytes(frame), verdict, lease_live=True) == expected
+
+
+@pytest.mark.parametrize("frame", [SYN, SEGMENT, QUERY, FRAGMENT, to(VMAC) / REQUEST])
+def test_others_wait_for_what_is_relayed(table: FilterTable, frame: Packet) -> None:
+    following = relaying(table, TWO, ONE)
+    assert reason_for(following, frame) is Reason.RELAY_AWAITED
+
+
+def test_a_relayed_frame_is_the_owners_as_any_other(table: FilterTable) -> None:
+    assert reason_for(relaying(table, TWO, ONE), relayed(SYN, SECOND)) is Reason.OWNER
+    assert reason_for(relaying(table, TWO, THREE), relayed(SYN, SECOND)) is Reason.NOT_OWNER
+
+
+def test_arp_to_the_vmac_is_answered_by_the_receiver(table: FilterTable) -> None:
+    receiving = relaying(table, ONE, TWO)
+    assert reason_for(receiving, to(VMAC) / REQUEST) is Reason.ARP_ANSWERED
+    assert reason_for(receiving, to(BROADCAST) / REQUEST) is Reason.ARP_NOT_OWNER
+    assert reason_for(relaying(table, TWO, ONE), to(BROADCAST) / REQUEST) is Reason.ARP_ANSWERED
+
+
+def test_without_a_lease_nothing_is_relayed(table: FilterTable) -> None:
+    others = relaying(table, ONE, TWO)
+    assert reason_for(others, SYN, lease_live=False) is Reason.NOT_OWNER
+    assert reason_for(others, SEGMENT, lease_live=False) is Reason.LEASE_EXPIRED
+
+
+@pytest.mark.parametrize("owner", [NOBODY, HostIndex(5)])
+def test_nothing_is_relayed_to_who_takes_no_part(table: FilterTable, owner: HostIndex) -> None:
+    reason = Reason.DISABLED if owner == NOBODY else Reason.NOT_OWNER
+    assert reason_for(relaying(table, ONE, owner), SYN) is reason
+
+
+def test_nothing_is_relayed_to_the_vmac(table: FilterTable) -> None:
+    """Where hosts do not mask, all have it: what is sent there would be everybody's again."""
+    loud = dataclasses.replace(relaying(table, ONE, TWO), station_macs=((TWO, table.vmac),))
+    assert reason_for(loud, SYN) is Reason.NOT_OWNER
+
+
+@pytest.mark.parametrize(
+    ("owner", "following", "source", "relay_to"),
+    [
+        (ONE, TWO, SECOND, None),  # back to whom it came from
+        (ONE, THREE, SECOND, THREE),
+        (ONE, ONE, SECOND, None),  # nobody else
+        (ONE, THREE, THREE, None),  # not from the receiver
+        (THREE, TWO, SECOND, None),  # back again, and to the receiver
+        (TWO, THREE, SECOND, THREE),  # a holder, while the receiver is the owner
+        (THREE, ONE, SECOND, None),
+    ],
+)
+def test_a_segment_that_nobody_claims_goes_on_to_the_next_holder(
+    table: FilterTable,
+    owner: HostIndex,
+    following: HostIndex,
+    source: str,
+    relay_to: HostIndex | None,
+) -> None:
+    flagged = relaying(table, TWO, owner, Mark.FLAGGED, following)
+    frame = bytes(relayed(SEGMENT, source))
+    verdict = decide(flagged, frame, claim=Claim.NONE, lease_live=True)
+    assert verdict.relay_to == relay_to
+    assert verdict.reason is (Reason.UNCLAIMED if relay_to is None else Reason.RELAYED)
+    if relay_to is None:
+        return
+    sent = rewrite(flagged, frame, verdict, lease_live=True)
+    expected = SEGMENT.copy()
+    expected.dst, expected.src, expected.ttl = THIRD, STATION, 63
+    assert sent == bytes(expected)
+    assert reason_for(flagged, frame, Claim.SOCKET) is Reason.CLAIMED
+
+
+def test_the_receivers_own_sockets_are_asked_first(table: FilterTable) -> None:
+    flagged = relaying(table, ONE, ONE, Mark.FLAGGED, THREE)
+    assert reason_for(flagged, SEGMENT, Claim.SOCKET) is Reason.CLAIMED
+    verdict = decide(flagged, bytes(SEGMENT), claim=Claim.NONE, lease_live=True)
+    assert verdict.relay_to == THREE
+    left = relaying(table, ONE, TWO, Mark.FLAGGED | Mark.EARLIER_HOLDER, THREE)
+    assert decide(left, bytes(SEGMENT), claim=Claim.NONE, lease_live=True).relay_to == TWO
+
+
+def test_a_chain_ends_at_the_receiver_and_with_the_time_to_live(table: FilterTable) -> None:
+    receiving = relaying(table, ONE, TWO, Mark.FLAGGED, THREE)
+    assert reason_for(receiving, relayed(SEGMENT, SECOND)) is Reason.UNCLAIMED
+    holding = relaying(table, TWO, TWO, Mark.FLAGGED, THREE)
+    assert reason_for(holding, relayed(SEGMENT, SECOND, ttl=2)) is Reason.RELAYED
+    assert reason_for(holding, relayed(SEGMENT, SECOND, ttl=1)) is Reason.UNCLAIMED
+
+
+def test_indices_only_rise_from_holder_to_holder(tables: tuple[FilterTable, ...]) -> None:
+    second = dataclasses.replace(tables[1], station_mac=Mac.parse(STATION))
+    falling = relaying(second, THREE, THREE, Mark.FLAGGED, ONE)
+    assert reason_for(falling, relayed(SEGMENT, THIRD)) is Reason.UNCLAIMED

@@ -3,7 +3,19 @@
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import (
+    ICMPv6EchoRequest,
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6ND_RA,
+    ICMPv6ND_RS,
+    ICMPv6NDOptDstLLAddr,
+    ICMPv6NDOptMTU,
+    ICMPv6NDOptSrcLLAddr,
+    IPv6,
+)
 from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.packet import Packet as ScapyPacket
 
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.frame import (
@@ -16,6 +28,7 @@ from wlbs.core.frame import (
     Part,
     Segment,
     TcpFlags,
+    neighbour_options,
     parse,
 )
 
@@ -127,6 +140,47 @@ def test_a_first_fragment_is_one_with_more_to_come() -> None:
 def test_a_later_fragment_has_no_transport_header() -> None:
     data = bytes(ETHERNET / IP(src="192.0.2.77", dst="10.0.0.1", frag=3, proto=6) / bytes(64))
     assert packet_of(data) == Packet(CLIENT, VIP, 6, is_later_fragment=True)
+
+
+@pytest.mark.parametrize("frag", [0, 3])
+def test_the_time_to_live_is_read_of_every_packet(frag: int) -> None:
+    ip = IP(src="192.0.2.77", dst="10.0.0.1", ttl=7, frag=frag)
+    assert packet_of(bytes(ETHERNET / ip / UDP())).ttl == 7
+
+
+VMAC = "02:bf:0a:00:00:01"
+IPV6 = IPv6(src="fe80::1", dst="ff02::1")
+SOURCE = ICMPv6NDOptSrcLLAddr(lladdr=VMAC)
+TARGET = ICMPv6NDOptDstLLAddr(lladdr=VMAC)
+EMPTY = bytes((1, 0)) + bytes(6)
+
+
+@pytest.mark.parametrize(
+    ("message", "places"),
+    [
+        (ICMPv6ND_RS() / SOURCE, (64,)),
+        (ICMPv6ND_RA() / SOURCE, (72,)),
+        (ICMPv6ND_NS() / SOURCE, (80,)),
+        (ICMPv6ND_NA() / TARGET, (80,)),
+        (ICMPv6ND_NS() / ICMPv6NDOptMTU() / SOURCE / TARGET, (88, 96)),
+        (ICMPv6ND_NS() / SOURCE / SOURCE / SOURCE / SOURCE / SOURCE, (80, 88, 96, 104)),
+        (ICMPv6ND_NS(), ()),
+        (ICMPv6ND_NS() / SOURCE / EMPTY / SOURCE, (80,)),
+        (ICMPv6ND_NS() / SOURCE / bytes(SOURCE)[:7], (80,)),
+        (ICMPv6EchoRequest() / bytes(SOURCE), ()),
+        (UDP() / bytes(SOURCE), ()),
+    ],
+)
+def test_neighbour_discovery_names_hardware_addresses_in_its_options(
+    message: ScapyPacket, places: tuple[int, ...]
+) -> None:
+    assert neighbour_options(bytes(ETHERNET / IPV6 / message)) == places
+
+
+def test_what_is_not_ipv6_or_is_cut_names_none() -> None:
+    solicitation = bytes(ETHERNET / IPV6 / ICMPv6ND_NS() / SOURCE)
+    assert neighbour_options(solicitation[:54]) == ()
+    assert neighbour_options(solicitation[:14] + b"\x45" + solicitation[15:]) == ()
 
 
 def test_an_unknown_protocol_is_not_looked_into() -> None:

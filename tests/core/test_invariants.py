@@ -5,6 +5,7 @@ import dataclasses
 
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Raw
 
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.invariants import (
@@ -15,6 +16,7 @@ from wlbs.core.invariants import (
     judge_silent,
     judge_sources,
 )
+from wlbs.core.probe import encode_delivery, encode_pull
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import NOBODY, Buckets, FilterTable
 
@@ -60,6 +62,46 @@ def test_a_flow_that_nobody_keeps_breaks_it(tables: tuple[FilterTable, ...]) -> 
     assert violation.seen == f"kept by nobody: {QUERY.hex()}"
 
 
+def relaying(
+    tables: tuple[FilterTable, ...], receiver: HostIndex
+) -> tuple[FilterTable, FilterTable, FilterTable]:
+    """Return tables by which a host receives for all three."""
+    stations = tuple((table.own, table.station_mac) for table in tables)
+    one, two, three = (
+        dataclasses.replace(table, receiver=receiver, station_macs=stations) for table in tables
+    )
+    return one, two, three
+
+
+def test_frames_are_followed_to_whom_they_are_relayed(tables: tuple[FilterTable, ...]) -> None:
+    for receiver in (0, 1, 2):
+        through = relaying(tables, HostIndex(receiver))
+        assert judge_owners(through, QUERY) == ()
+        for port in range(40):
+            syn = TCP(sport=40000 + port, dport=80, flags="S")
+            assert judge_owners(through, bytes(TO_VMAC / TO_VIP / syn)) == ()
+
+
+def test_a_receiver_that_relays_nothing_breaks_it(tables: tuple[FilterTable, ...]) -> None:
+    two = owned_by(tables[0], HostIndex(1)), owned_by(tables[1], HostIndex(1)), tables[2]
+    receiver, *others = relaying(two, HostIndex(0))
+    mute = dataclasses.replace(receiver, station_macs=())
+    (violation,) = judge_owners([mute, *others], QUERY)
+    assert violation.guarantee is Guarantee.NO_GAP
+
+
+def test_one_that_takes_relayed_frames_and_the_segments_breaks_it(
+    tables: tuple[FilterTable, ...],
+) -> None:
+    """The receiver relays to the owner, and a third takes what the segment floods."""
+    owned = owned_by(tables[0], HostIndex(1)), owned_by(tables[1], HostIndex(1)), tables[2]
+    receiver, owner, third = relaying(owned, HostIndex(0))
+    deaf = dataclasses.replace(owned_by(third, third.own), receiver=None)
+    (violation,) = judge_owners([receiver, owner, deaf], QUERY)
+    assert violation.guarantee is Guarantee.ONE_OWNER
+    assert violation.seen == f"kept by hosts [2, 3]: {QUERY.hex()}"
+
+
 def test_later_fragments_and_disabled_rules_are_the_stated_exceptions(
     tables: tuple[FilterTable, ...],
 ) -> None:
@@ -74,6 +116,13 @@ def test_a_frame_from_the_vmac_is_a_leak() -> None:
     (violation,) = judge_sources(Mac.parse(VMAC), [clean, leak])
     assert violation.guarantee is Guarantee.VMAC_HIDDEN
     assert violation.seen == f"ethertype 0x0800 from {VMAC}"
+
+
+def test_a_pull_is_meant_to_be_from_the_vmac_and_nothing_else_of_its_ethertype_is() -> None:
+    pull = bytes(Ether(src=VMAC, type=0x886F) / Raw(encode_pull(HostIndex(1))))
+    delivery = bytes(Ether(src=VMAC, type=0x886F) / Raw(encode_delivery(HostIndex(1))))
+    assert judge_sources(Mac.parse(VMAC), [pull]) == ()
+    assert len(judge_sources(Mac.parse(VMAC), [pull, delivery])) == 1
 
 
 def test_arp_names_the_vmac_inside_and_another_mac_outside() -> None:

@@ -7,13 +7,13 @@ from wlbs.core.address import BROADCAST, Mac
 from wlbs.core.protocol.events import Instant
 from wlbs.core.sighting import (
     Bypass,
+    Bypasser,
     FrameKind,
     Sender,
     Sighting,
-    Suspect,
     Where,
     describe,
-    describe_suspect,
+    describe_bypasser,
 )
 
 HEAD = BROADCAST.octets + Mac.parse("02:bf:0a:00:00:01").octets
@@ -90,9 +90,9 @@ def test_what_arrived_has_no_sender_here() -> None:
     assert said.endswith("from the cluster's MAC, received; 0.0 s ago")
 
 
-def test_a_suspect_is_said_to_be_no_more() -> None:
-    suspect = Suspect(Sender("tcpdump", 7, 8), Bypass.PACKET)
-    assert describe_suspect(suspect) == (
+def test_a_bypasser_is_said_to_be_no_more() -> None:
+    bypasser = Bypasser(Sender("tcpdump", 7, 8), Bypass.PACKET)
+    assert describe_bypasser(bypasser) == (
         "tcpdump (process 7, socket 8) holds a packet socket with PACKET_QDISC_BYPASS, so it can "
         "send past the guard"
     )

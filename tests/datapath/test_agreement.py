@@ -143,7 +143,7 @@ def draw_frame(rng: Random, cast: Cast) -> bytes:
     destination = rng.choice(cast.macs)
     if kind < 0.64:
         ethertype, body = 0x0800, _draw_ipv4(rng, cast)
-        if kind < 0.24:
+        if kind < 0.36:
             destination = rng.choice((cast.table.station_mac, cast.table.masked_mac))
             source = rng.choice(cast.relayers)
     elif kind < 0.86:

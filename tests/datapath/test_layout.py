@@ -12,7 +12,7 @@ from wlbs.core.buckets import BUCKET_COUNT
 from wlbs.core.reason import Reason
 from wlbs.core.rules import DEFAULT_RULE, HostIndex, PortRule, find_rule
 from wlbs.core.table import Vip
-from wlbs.datapath import layout
+from wlbs.datapath import layout, tap
 from wlbs.datapath.loader import OBJECT
 
 KIND_STRUCT = 4
@@ -129,6 +129,21 @@ def test_the_table_is_laid_out_the_same_at_both_ends(types: TypeInformation) -> 
                 "process": 32,
                 "reserved": 36,
                 "comm": 40,
+            },
+        ),
+        ("tap", tap.TAP.size, {"until_jiffies": 0, "lost": 8}),
+        (
+            "tapped",
+            tap.TAPPED.size + tap.SNAP_SIZE,
+            {
+                "at_ns": 0,
+                "ifindex": 8,
+                "length": 12,
+                "captured": 16,
+                "reason": 20,
+                "action": 21,
+                "reserved": 22,
+                "data": tap.TAPPED.size,
             },
         ),
         ("lease_request", layout.LEASE_REQUEST.size, {"until_ns": 0, "tick_ns": 8}),

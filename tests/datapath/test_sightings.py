@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from tests.datapath.conftest import compile_witness
@@ -21,7 +22,7 @@ from wlbs.core.protocol.events import Instant
 from wlbs.core.sighting import FrameKind, Sender, Sighting, Where
 from wlbs.core.table import FilterTable
 from wlbs.datapath.loader import Datapath
-from wlbs.linux import namespace
+from wlbs.linux import libbpf, namespace
 from wlbs.linux.clock import now
 from wlbs.linux.error import NotSupportedError
 
@@ -32,6 +33,9 @@ SNAP = FrameKind(llc=bytes.fromhex("aaaa 02574c 0001"))
 DEADLINE_S = 10.0
 POLL_S = 0.01
 NEVER = Instant(0)
+SEED = 20261124
+KIND_COUNT = 200
+"""Fewer than the maps remember."""
 
 SENDER = """\
 import socket, sys
@@ -165,11 +169,56 @@ def test_without_news_the_very_same_is_returned(
     datapath: Datapath, interface: tuple[int, Mac]
 ) -> None:
     datapath.attach_guard(interface[0], TcHook.AUTO)
-    send("near", BROADCAST.octets + VMAC.octets + LLC)
-    before = datapath.sightings()
-    assert datapath.sightings() is before
-    send("near", BROADCAST.octets + VMAC.octets + LLC)
-    assert len(datapath.sightings()) == 2
+    frame = BROADCAST.octets + VMAC.octets + LLC
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as packet:
+        packet.bind(("near", 0))
+        packet.send(frame)
+        (first,) = before = datapath.sightings()
+        assert datapath.sightings() is before
+        packet.send(frame)
+        (second,) = datapath.sightings()
+    assert second == replace(first, count=2, last=second.last)
+
+
+def kinds(rng: Random) -> dict[Mac, tuple[bytes, FrameKind]]:
+    """Draw frames from the VMAC, each to another destination, and read them by the core's law."""
+    drawn = {}
+    for number in range(KIND_COUNT):
+        destination = Mac(b"\x02\x00\x00\x00\x00" + bytes((number,)))
+        head = destination.octets + VMAC.octets
+        head += rng.choice((0, 3, 8, 0x5FF, 0x600, 0x88CC, 0xFFFF)).to_bytes(2)
+        saps = rng.choice((b"\xaa\xaa", b"\xaa\xaa", b"\x42\x42", b"\0\0", rng.randbytes(2)))
+        frame = (
+            head
+            + (saps + rng.choice((b"\x03", b"\xf3")) + rng.randbytes(9))[: rng.randrange(1, 13)]
+        )
+        drawn[destination] = (frame, FrameKind.of(frame))
+    return drawn
+
+
+def read_by(datapath: Datapath, where: Where) -> dict[Mac, FrameKind]:
+    return {each.destination: each.kind for each in datapath.sightings() if each.where is where}
+
+
+def test_filter_and_guard_read_kinds_as_the_core_does(datapath: Datapath) -> None:
+    drawn = kinds(Random(SEED))  # noqa: S311 - wanted: the same cases every time
+    for program, where in (("wlbs_guard", Where.DEPARTED), ("wlbs_filter", Where.ARRIVED)):
+        runner = libbpf.FrameRunner(datapath.descriptor(program))
+        for frame, _ in drawn.values():
+            runner.run(frame)
+        assert read_by(datapath, where) == {to: kind for to, (_, kind) in drawn.items()}
+
+
+def test_the_witness_reads_kinds_as_the_core_does(
+    datapath: Datapath, interface: tuple[int, Mac], on_every_way_out: Path
+) -> None:
+    datapath.attach_witness(interface[0], on_every_way_out)
+    drawn = kinds(Random(SEED))  # noqa: S311 - wanted: the same cases every time
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as packet:
+        packet.bind(("near", 0))
+        for frame, _ in drawn.values():
+            packet.send(frame)
+    assert read_by(datapath, Where.BYPASSED) == {to: kind for to, (_, kind) in drawn.items()}
 
 
 def test_the_witness_tells_the_process(

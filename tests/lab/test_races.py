@@ -17,7 +17,8 @@ from wlbs.lab.sabotage import SABOTAGES, Site
 from wlbs.lab.sweep import sweep
 from wlbs.lab.wait import wait_until
 from wlbs.lab.world import LabWorld
-from wlbs.linux import libbpf, link, namespace
+from wlbs.linux import link, namespace
+from wlbs.linux.program import xdp_program
 from wlbs.scenario.draw import Draws
 from wlbs.scenario.judging.observed import Observed
 from wlbs.scenario.setup import ORDINARY
@@ -72,7 +73,7 @@ def test_cookies_are_one_hosts_alone(plain_lab: tuple[LabNames, Topology]) -> No
 
 def _filter_of(names: LabNames) -> int | None:
     with namespace.entered(names.namespace("h1")):
-        return libbpf.xdp_program(link.find(NODE_INTERFACE).index)
+        return xdp_program(link.find(NODE_INTERFACE).index)
 
 
 @needs_root

@@ -10,9 +10,10 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from wlbs.core.sighting import Bypass, Sender, Suspect
+from wlbs.core.sighting import Bypass, Bypasser, Sender
 from wlbs.linux import namespace
-from wlbs.linux.bypass import DESCRIPTORS_PER_PAUSE, find_suspects
+from wlbs.linux.bypass import DESCRIPTORS_PER_PAUSE, find_bypassers
+from wlbs.linux.xsk import XdpOutlet
 
 AF_XDP = 44
 DEADLINE_S = 10.0
@@ -60,8 +61,8 @@ def holder(family: int, interface: str = "", *, bypass: bool = True) -> Iterator
         process.communicate(timeout=DEADLINE_S)
 
 
-def suspects() -> list[Suspect]:
-    found = find_suspects(socket.if_nametoindex("near"))
+def bypassers() -> list[Bypasser]:
+    found = find_bypassers(socket.if_nametoindex("near"))
     return sorted(each for each in found if each is not None)
 
 
@@ -69,14 +70,25 @@ def suspects() -> list[Suspect]:
 @pytest.mark.usefixtures("host")
 def test_a_packet_socket_that_bypasses_is_found(interface: str) -> None:
     with holder(socket.AF_PACKET, interface) as sender:
-        assert suspects() == [Suspect(sender, Bypass.PACKET)]
-    assert suspects() == []
+        assert bypassers() == [Bypasser(sender, Bypass.PACKET)]
+    assert bypassers() == []
 
 
 @pytest.mark.usefixtures("host")
 def test_a_socket_of_xdp_is_found() -> None:
     with holder(AF_XDP) as sender:
-        assert suspects() == [Suspect(sender, Bypass.XDP)]
+        assert bypassers() == [Bypasser(sender, Bypass.XDP)]
+
+
+@pytest.mark.usefixtures("host")
+def test_a_sender_by_xdp_is_found_once() -> None:
+    """It has a descriptor for each of its rings besides."""
+    outlet = XdpOutlet("near")
+    try:
+        (only,) = bypassers()
+        assert only.bypass is Bypass.XDP
+    finally:
+        outlet.close()
 
 
 @pytest.mark.usefixtures("host")
@@ -84,7 +96,7 @@ def test_whoever_cannot_bypass_this_interface_is_none() -> None:
     with ExitStack() as undo:
         undo.enter_context(holder(socket.AF_PACKET, "near", bypass=False))
         undo.enter_context(holder(socket.AF_PACKET, "far"))
-        assert suspects() == []
+        assert bypassers() == []
 
 
 def test_another_namespace_has_its_own(host: str) -> None:
@@ -95,8 +107,8 @@ def test_another_namespace_has_its_own(host: str) -> None:
             undo.enter_context(holder(socket.AF_PACKET))
             undo.enter_context(holder(AF_XDP))
             with namespace.entered(other):
-                assert [each for each in find_suspects(1) if each is not None] == []
-            assert len(suspects()) == 2
+                assert [each for each in find_bypassers(1) if each is not None] == []
+            assert len(bypassers()) == 2
     finally:
         namespace.remove(other)
 
@@ -108,5 +120,5 @@ def test_a_long_search_pauses() -> None:
             near, far = socket.socketpair()
             undo.enter_context(near)
             undo.enter_context(far)
-        found = list(find_suspects(socket.if_nametoindex("near")))
+        found = list(find_bypassers(socket.if_nametoindex("near")))
     assert found.count(None) >= 2

@@ -4,7 +4,8 @@
 A playbook is a file of plain text. Lines at the margin are its author's: comments, and what is
 done to the world and when. The indented lines below each are written by this module: what happens
 to whom (`>`) and what it does about it (`<`). What only goes on as before is left out (a heartbeat
-that says nothing new, a lease that is prolonged): a person is to read the story, not the traffic.
+that says nothing new, a lease that is prolonged, a
+round of delivery probes): a person is to read the story, not the traffic.
 
 Knows how to play and how to write. Knows nothing of what is right: that is for whoever reads the
 difference that a change of the protocol makes here.
@@ -18,21 +19,28 @@ from tests.core.protocol.machine import Machine
 
 from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.effects import (
+    BounceLink,
     CountConnections,
+    CountDeliveries,
     Effect,
     EndLease,
     HoldLease,
     InstallTable,
     Refuse,
+    ReportCapture,
+    ReportHealing,
     ReportMembership,
     ReportRefusal,
     ReportState,
+    SendDelivery,
     SendHeartbeat,
     SendProbe,
+    SendPull,
 )
 from wlbs.core.protocol.events import (
     CarrierChanged,
     ConnectionsCounted,
+    DeliveriesCounted,
     DrainstopRequested,
     Event,
     HeartbeatReceived,
@@ -56,6 +64,7 @@ RIVAL_NONCE: Final = 5_000
 WORDS: Final[dict[type[Event], str]] = {
     TimerFired: "timer",
     ProbeAnswered: "answer to a probe",
+    DeliveriesCounted: "delivery probes counted",
     StartRequested: "operator says start",
     StopRequested: "operator says stop",
     DrainstopRequested: "operator says drainstop",
@@ -232,11 +241,32 @@ def _report(effect: Effect) -> str:
             return f"report members {_listed(present)}: {because}"
         case ReportRefusal(refusal, who):
             return f"report refusal {refusal.name}: {who}"
+        case ReportCapture() | ReportHealing() | SendPull() | BounceLink():
+            return _healing(effect)
+        case SendDelivery() | CountDeliveries():
+            return ""
         case Refuse(because):
             return f"refuse: {because}"
         case _:
             message = f"a playbook has no words for {effect}"
             raise TypeError(message)
+
+
+def _healing(effect: ReportCapture | ReportHealing | SendPull | BounceLink) -> str:
+    match effect:
+        case ReportCapture(finding, captor, receiver, because):
+            named = [
+                f"{what} {at + 1}"
+                for what, at in (("captor", captor), ("receiver", receiver))
+                if at is not None
+            ]
+            return f"report segment {finding}: {', '.join([*named, because])}"
+        case ReportHealing(step, because):
+            return f"report healing {step}: {because}"
+        case SendPull():
+            return "send a pull from the VMAC"
+        case BounceLink():
+            return "take the link down and up"
 
 
 def _listed(hosts: Iterable[HostIndex]) -> str:

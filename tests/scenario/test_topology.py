@@ -2,9 +2,10 @@
 """Who is where can be guessed, and each frame from the VMAC is what it is called."""
 
 import pytest
-from scapy.layers.l2 import ARP, LLC, SNAP, Dot3, Ether
+from scapy.layers.l2 import ARP, SNAP, Dot3, Ether
 
 from wlbs.core.address import BROADCAST, Mac
+from wlbs.core.announcement import Announcement, decode
 from wlbs.scenario.evidence import BridgeEntry
 from wlbs.scenario.forwarding import TableHistory
 from wlbs.scenario.leaking import EXPERIMENTAL, SIZE_MIN, frame_of
@@ -67,10 +68,11 @@ def test_each_kind_of_frame_is_what_another_reads() -> None:
     assert (rarp.dst, rarp.type) == (str(BROADCAST), 0x8035)
     body = ARP(bytes(rarp.payload))
     assert (body.op, body.hwsrc, body.hwdst) == (3, str(topology.vmac), str(topology.vmac))
-    announced = Dot3(frames[Leaked.ANNOUNCEMENT])
-    assert announced.len == len(bytes(announced[LLC]))
-    assert (announced[LLC].dsap, announced[LLC].ssap, announced[LLC].ctrl) == (0xAA, 0xAA, 3)
-    assert (announced[SNAP].OUI, announced[SNAP].code) == (0x02574C, 1)
+    announced = frames[Leaked.ANNOUNCEMENT]
+    assert Dot3(announced)[SNAP].code == 1
+    said = decode(announced)
+    assert isinstance(said, Announcement)
+    assert (said.machine, said.adapter) == ("h1", topology.vmac)
 
 
 def test_a_history_has_one_entry_for_each_stay_at_a_port() -> None:

@@ -53,6 +53,7 @@ def test_the_tree_keeps_its_contracts(tree: Path) -> None:
         ("core/address.py", "import wlbs.linux.error", [LAYERS, LAW]),
         ("lab/__init__.py", "import wlbs.agent", [LAYERS]),
         ("sim/__init__.py", "import wlbs.lab", [LAYERS]),
+        ("monitor/__init__.py", "import wlbs.agent", [LAYERS]),
         ("sim/prng.py", "import random", [SEEDED]),
         ("sim/prng.py", "import wlbs.linux.error", [SEEDED]),
         ("linux/error.py", "import wlbs.cli.main", [LAYERS, CYCLES]),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar, assert_never
 
+from wlbs.agent.inquiry import Inquiry
 from wlbs.agent.journal import Journal
 from wlbs.agent.logs import Log, words
 from wlbs.control.messages import Answer, Done, Drainstop, Query, Refused, Request, Start, Stop
@@ -26,6 +27,7 @@ from wlbs.core.protocol.effects import (
     CountDeliveries,
     Effect,
     EndLease,
+    FindBypassers,
     HoldLease,
     InstallTable,
     Refuse,
@@ -36,6 +38,7 @@ from wlbs.core.protocol.effects import (
     State,
 )
 from wlbs.core.protocol.events import (
+    BypassersFound,
     CarrierChanged,
     ConnectionsCounted,
     DrainstopRequested,
@@ -110,6 +113,9 @@ class Driver:
         self._books = books
         self._drain_timeout_s = drain_timeout_s
         self._host_count = max(host.priority for host in member.cluster.hosts)
+        self._inquiry = Inquiry(
+            sockets.carrier.ifindex, lambda found: self._take_or_end(BypassersFound(found))
+        )
         self._has_carrier = True
         self._happened: deque[Event] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -229,6 +235,8 @@ class Driver:
                 self._send(effect)
             case CountDeliveries():
                 self._happened.append(self._datapath.deliveries(self._host_count))
+            case FindBypassers():
+                self._inquiry.begin()
             case BounceLink():
                 bounce.start(self._sockets.carrier.interface)
             case SendProbe(to, data):

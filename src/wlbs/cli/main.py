@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "init": ("config", "Print a configuration to start from."),
     "ip2mac": ("address", "Print the cluster's MAC addresses for a primary IP address."),
     "lab": ("lab", "Build clusters out of network namespaces and run scenarios on them."),
+    "monitor": ("monitor", "Show the frames of an interface, and what the filter makes of each."),
     "query": ("control", "Show what this host's agent says of its cluster."),
     "schema": ("config", "Print the JSON schema of the configuration."),
     "replay": ("replay", "Feed an agent's journal to the protocol again and compare."),

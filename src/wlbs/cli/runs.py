@@ -7,7 +7,7 @@ what carries a scenario out, and the names of the sabotages there are.
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from json import dumps
 from statistics import median
 from typing import Final
@@ -15,10 +15,10 @@ from typing import Final
 import click
 
 from wlbs.cli.exits import Exit
-from wlbs.scenario.library import SCENARIOS, with_topology
+from wlbs.scenario.library import SCENARIOS, crosses_switches, with_topology
 from wlbs.scenario.report import Report, as_plain
 from wlbs.scenario.steps import Scenario
-from wlbs.scenario.topology import Topology
+from wlbs.scenario.topology import Shape
 
 MIN_CLIENTS: Final = 2
 """`serve` speaks from 400 addresses, and behind one client there are 254."""
@@ -53,6 +53,7 @@ class RunOrder:
     run_all: bool
     hosts: int | None
     clients: int | None
+    shape: str | None
     runs: int | None
     seed: int | None
     sabotage: str | None
@@ -76,6 +77,7 @@ def run_options(
         click.option("--all", "run_all", is_flag=True, help="Run every scenario."),
         click.option("--hosts", type=click.IntRange(1, host_count_max), default=None),
         click.option("--clients", type=click.IntRange(MIN_CLIENTS, client_count_max), default=None),
+        shape_option(None),
         click.option(
             "--runs", type=click.IntRange(1, RUN_COUNT_MAX), help="Repeat with further seeds."
         ),
@@ -94,6 +96,17 @@ def run_options(
         return command
 
     return decorate
+
+
+def shape_option(default: str | None) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Return the option that says what lies between hosts and clients."""
+    return click.option(
+        "--shape",
+        type=click.Choice([each.value for each in Shape]),
+        default=default,
+        show_default=default is not None,
+        help="What lies between hosts and clients.",
+    )
 
 
 def draw_seed(given: int | None) -> int:
@@ -185,9 +198,22 @@ def _chosen(
 
 
 def _sized(scenario: Scenario, order: RunOrder) -> Scenario:
-    hosts = order.hosts or scenario.topology.host_count
-    clients = order.clients or scenario.topology.client_count
-    return with_topology(scenario, Topology(hosts, clients))
+    """Return a scenario in the topology asked for; some are about one shape and keep to it."""
+    was = scenario.topology
+    wanted = replace(
+        was,
+        host_count=order.hosts or was.host_count,
+        client_count=order.clients or was.client_count,
+        shape=Shape(order.shape) if order.shape else was.shape,
+    )
+    sized = with_topology(scenario, wanted)
+    if sized.topology.shape is not wanted.shape and not order.run_all:
+        words = f"{scenario.name} is about the shape {sized.topology.shape}: leave --shape out"
+        raise click.UsageError(words)
+    if crosses_switches(sized):
+        words = f"{scenario.name} cuts paths from host to host, which no switch of a tree can do"
+        raise click.UsageError(words)
+    return sized
 
 
 def _told(outcome: Outcome, world: str) -> str:

@@ -295,7 +295,8 @@ def _relayed(table: FilterTable, frame: Frame, packet: Packet, verdict: Verdict)
     """Return a verdict as it is while frames are relayed: what others may keep is sent on.
 
     The receiver relays to the owner what it does not keep; where it is the owner itself, to the
-    first holder. Nobody sends back to the receiver, whose sockets were asked before all.
+    first holder. Nobody sends back to the receiver, whose sockets were asked before all, nor to
+    whom it came from.
     """
     if table.receiver is None or verdict.reason not in {Reason.NOT_OWNER, Reason.UNCLAIMED}:
         return verdict
@@ -306,7 +307,9 @@ def _relayed(table: FilterTable, frame: Frame, packet: Packet, verdict: Verdict)
         to = to if bucket.owner == table.own else bucket.owner
     elif verdict.reason is Reason.NOT_OWNER or not _goes_on(table, frame, packet, bucket):
         return verdict
-    if to in {table.own, table.receiver} or table.station_of(to) in {None, table.vmac}:
+    if to in {table.own, table.receiver}:
+        return verdict
+    if table.station_of(to) in {None, table.vmac, frame.source}:
         return verdict
     return Verdict(Reason.RELAYED, verdict.rule, verdict.bucket, to)
 
@@ -315,8 +318,9 @@ def _goes_on(table: FilterTable, frame: Frame, packet: Packet, bucket: Bucket) -
     """Whether a relayed segment that nobody claims here goes on to the next holder.
 
     From the owner it does if it came from the receiver; from a holder if the next is further up.
+    What comes back to the receiver has been everywhere.
     """
-    if packet.ttl <= 1:
+    if packet.ttl <= 1 or table.receiver == table.own:
         return False
     if bucket.owner == table.own:
         return frame.source == table.station_of(table.receiver)

@@ -6,14 +6,15 @@ the lab and the doctor bring the observations; none of them has an opinion of it
 nothing of how anything was observed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.claim import Claim
-from wlbs.core.filter import decide
-from wlbs.core.frame import ARP_ANSWER, Arp, Malformed, parse
+from wlbs.core.filter import Verdict, decide, rewrite
+from wlbs.core.frame import ARP_ANSWER, ETHERNET_SIZE, Arp, EtherType, Malformed, parse
+from wlbs.core.probe import is_pull
 from wlbs.core.reason import Action, Reason
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import Buckets, FilterTable
@@ -40,21 +41,30 @@ class Violation:
 def judge_owners(tables: Sequence[FilterTable], data: bytes) -> tuple[Violation, ...]:
     """Judge the law for one frame to a virtual IP: of all hosts with a live lease one keeps it.
 
-    Holds for frames without marks on their bucket; later fragments are the stated exception.
+    Where frames are relayed, so is this one. Holds for frames without marks on their bucket; later
+    fragments are the stated exception.
     """
-    verdicts = [decide(table, data, claim=Claim.NONE, lease_live=True) for table in tables]
-    if any(verdict.reason in {Reason.FRAGMENT, Reason.DISABLED} for verdict in verdicts):
+    judged = list(_judged(tables, data))
+    if any(verdict.reason in {Reason.FRAGMENT, Reason.DISABLED} for _, verdict in judged):
         return ()
     keepers = [
-        table.own + 1
-        for table, verdict in zip(tables, verdicts, strict=True)
-        if verdict.action in {Action.KEEP, Action.ANSWER}
+        host + 1 for host, verdict in judged if verdict.action in {Action.KEEP, Action.ANSWER}
     ]
     if len(keepers) > 1:
         return (Violation(Guarantee.ONE_OWNER, f"kept by hosts {keepers}: {data.hex()}"),)
     if not keepers:
         return (Violation(Guarantee.NO_GAP, f"kept by nobody: {data.hex()}"),)
     return ()
+
+
+def _judged(tables: Sequence[FilterTable], data: bytes) -> Iterator[tuple[HostIndex, Verdict]]:
+    """Yield who decides what of a frame that all of them get, and of what they send on."""
+    for table in tables:
+        verdict = decide(table, data, claim=Claim.NONE, lease_live=True)
+        yield table.own, verdict
+        if verdict.action is Action.RELAY:
+            others = [other for other in tables if other.own != table.own]
+            yield from _judged(others, rewrite(table, data, verdict, lease_live=True))
 
 
 def judge_pair(one: FilterTable, other: FilterTable) -> tuple[Violation, ...]:
@@ -80,11 +90,12 @@ def judge_silent(host: HostIndex, silence_ns: int, detection_ns: int) -> tuple[V
 
 
 def judge_sources(vmac: Mac, frames: Iterable[bytes]) -> tuple[Violation, ...]:
-    """Judge that no frame sent on the segment has the VMAC as its source."""
+    """Judge that no frame sent on the segment has the VMAC as its source; a pull is meant to."""
     return tuple(
         Violation(Guarantee.VMAC_HIDDEN, f"ethertype {frame.ethertype:#06x} from {vmac}")
-        for frame in map(parse, frames)
-        if not isinstance(frame, Malformed) and frame.source == vmac
+        for data in frames
+        if not isinstance(frame := parse(data), Malformed) and frame.source == vmac
+        if frame.ethertype != EtherType.HEARTBEAT or not is_pull(data[ETHERNET_SIZE:])
     )
 
 

@@ -2,7 +2,7 @@
 """What was seen of frames that carry the VMAC as their source, and in words who sent them.
 
 Knows how kinds of frames are spelled in the field, and what can be known of a sender. A *sighting*
-is all frames of one sender, kind and destination; a *suspect* is a process that could have sent
+is all frames of one sender, kind and destination; a *bypasser* is a process that could have sent
 what nobody saw leave. Knows nothing of how they are found, nor of what follows from them.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 
 from wlbs.core.address import MAC_SIZE, Mac
 from wlbs.core.frame import ETHERNET_SIZE
-from wlbs.core.protocol.events import Instant
+from wlbs.core.instant import Instant
 
 ETHERTYPE_MIN: Final = 0x600
 """What is below is a length, and an LLC header follows it (IEEE 802.3, 3.2.6)."""
@@ -141,7 +141,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Suspect:
+class Bypasser:
     """A process with a socket that can send past the guard; whether it did, nobody saw."""
 
     sender: Sender
@@ -155,9 +155,9 @@ def describe(sighting: Sighting, now: Instant) -> str:
     return f"{what}, {sighting.where}{_by(sighting)}; {_when(sighting, now)}"
 
 
-def describe_suspect(suspect: Suspect) -> str:
-    """Say a suspect in one line for an operator."""
-    return f"{suspect.sender} holds {suspect.bypass}, so it can send past the guard"
+def describe_bypasser(bypasser: Bypasser) -> str:
+    """Say a bypasser in one line for an operator."""
+    return f"{bypasser.sender} holds {bypasser.bypass}, so it can send past the guard"
 
 
 def _by(sighting: Sighting) -> str:

@@ -18,6 +18,7 @@ from wlbs.core.cluster import TcHook, XdpMode
 from wlbs.linux import libbpf
 from wlbs.linux.clsact import ClsactFilter, remove_clsact
 from wlbs.linux.error import LinuxError, NotSupportedError
+from wlbs.linux.program import program_name, xdp_program
 
 _XDP_ATTACH: Final = 37
 _TCX_ATTACH: Final = {"ingress": 46, "egress": 47}
@@ -76,10 +77,10 @@ def refuse_foreign_xdp(pins: Path, ifindex: int) -> None:
     """Refuse an interface that already has somebody else's XDP program."""
     if _xdp_pin(pins, ifindex).exists():
         return
-    program = libbpf.xdp_program(ifindex)
+    program = xdp_program(ifindex)
     if program is not None:
         name = _name(ifindex)
-        what = f"{name} already runs the XDP program {libbpf.program_name(program)} (id {program})"
+        what = f"{name} already runs the XDP program {program_name(program)} (id {program})"
         raise LinuxError(what, f"take it off: ip link set dev {name} xdp off")
 
 

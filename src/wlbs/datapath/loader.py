@@ -21,7 +21,7 @@ from wlbs.core.sighting import Sighting
 from wlbs.core.table import FilterTable
 from wlbs.datapath import attachment, lease, witness
 from wlbs.datapath.census import read_census
-from wlbs.datapath.counters import read_counter, read_counters, read_delivery_probes
+from wlbs.datapath.counters import read_counters, read_delivery_probes
 from wlbs.datapath.layout import TABLE_COUNT, TABLE_SIZE, Installed, encode
 from wlbs.datapath.lease import Marks
 from wlbs.datapath.sightings import Lookout
@@ -171,7 +171,8 @@ class Datapath:
         """Return what was counted of the delivery probes of so many hosts, and from the VMAC."""
         return DeliveriesCounted(
             read_delivery_probes(self._descriptors["delivery_probes"], host_count),
-            read_counter(self._descriptors["counters"], Reason.SOURCE_VMAC),
+            self._lookout.news(),
+            self.has_witness(),
         )
 
     def sightings(self) -> tuple[Sighting, ...]:

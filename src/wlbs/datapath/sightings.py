@@ -33,6 +33,7 @@ class Lookout:
         self._descriptors = descriptors
         self._read_count = 0
         self._sightings: tuple[Sighting, ...] = ()
+        self._told: tuple[Sighting, ...] = ()
 
     def sightings(self) -> tuple[Sighting, ...]:
         """Return all, the oldest first; the very same tuple if nothing was added."""
@@ -44,6 +45,14 @@ class Lookout:
             found = (each for where in Where for each in self._read(where))
             self._sightings = tuple(sorted(found, key=lambda each: (each.first, each.kind)))
         return self._sightings
+
+    def news(self) -> tuple[Sighting, ...]:
+        """Return those that are new or have grown since this was last asked."""
+        told, self._told = self._told, self.sightings()
+        if told is self._told:
+            return ()
+        known = frozenset(told)
+        return tuple(each for each in self._told if each not in known)
 
     def _read(self, where: Where) -> Iterator[Sighting]:
         descriptor = self._descriptors.get(MAPS[where])

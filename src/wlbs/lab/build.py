@@ -17,16 +17,18 @@ from wlbs.lab.service import service_runs, start_service
 from wlbs.lab.sweep import sweep
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.setup import ORDINARY
-from wlbs.scenario.topology import Shape, Topology
+from wlbs.scenario.topology import Node, Shape, Topology
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """One node of a lab as it is now; ``service`` and ``agent`` are None where it has none."""
+    """One node or switch of a lab as it is now; what does not apply is empty or None."""
 
     name: str
     namespace: str
     address: str
+    switch: str
+    """The switch it is connected to."""
     exists: bool
     service: bool | None
     agent: bool | None
@@ -74,10 +76,9 @@ def read_topology(names: LabNames) -> Topology:
 def status(names: LabNames) -> tuple[NodeStatus, ...]:
     """Return what there is of a lab that is up."""
     topology = read_topology(names)
-    hosts = {host.name for host in topology.hosts}
-    rows = [(each.name, str(each.address)) for each in topology.nodes]
-    rows += [(switch, "") for switch in topology.switches]
-    return tuple(_status_of(names, name, address, name in hosts) for name, address in rows)
+    nodes = (_status_of_node(names, topology, node) for node in topology.nodes)
+    switches = (_status_of_switch(names, switch) for switch in topology.switches)
+    return (*nodes, *switches)
 
 
 def namespace_of(names: LabNames, node: str) -> str:
@@ -93,13 +94,21 @@ def namespace_of(names: LabNames, node: str) -> str:
     return namespace
 
 
-def _status_of(names: LabNames, node: str, address: str, is_host: bool) -> NodeStatus:  # noqa: FBT001 - a fact about the node, not a switch
-    exists = (NAMESPACES / names.namespace(node)).exists()
+def _status_of_node(names: LabNames, topology: Topology, node: Node) -> NodeStatus:
+    namespace = names.namespace(node.name)
+    exists, is_host = (NAMESPACES / namespace).exists(), node in topology.hosts
     return NodeStatus(
-        name=node,
-        namespace=names.namespace(node),
-        address=address,
+        name=node.name,
+        namespace=namespace,
+        address=str(node.address),
+        switch=node.switch,
         exists=exists,
-        service=exists and service_runs(names, node) if is_host else None,
-        agent=exists and agent_runs(names, node) if is_host else None,
+        service=exists and service_runs(names, node.name) if is_host else None,
+        agent=exists and agent_runs(names, node.name) if is_host else None,
     )
+
+
+def _status_of_switch(names: LabNames, switch: str) -> NodeStatus:
+    namespace = names.namespace(switch)
+    exists = (NAMESPACES / namespace).exists()
+    return NodeStatus(switch, namespace, "", "", exists, service=None, agent=None)

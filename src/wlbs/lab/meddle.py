@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program of its own: writes into a host's pinned maps again and again what should not be there.
 
-Run as ``python -m wlbs.lab.meddle lease|flags PINS`` in the host's namespace, where a sweep finds
-it. What an agent writes in between is overwritten within milliseconds. Knows the layout of the
-maps. The products' own code has no branch for any of it.
+Run as ``python -m wlbs.lab.meddle lease|flags|relays PINS`` in the host's namespace, where a sweep
+finds it. What an agent writes in between is overwritten within milliseconds. Knows the layout of
+the maps. The products' own code has no branch for any of it.
 """
 
 import os
@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from wlbs.core.rules import RULE_COUNT_MAX
-from wlbs.datapath.layout import BUCKETS_AT, BUCKETS_SIZE, LEASE
+from wlbs.datapath.layout import (
+    BUCKETS_AT,
+    BUCKETS_SIZE,
+    LEASE,
+    STATION_MACS_AT,
+    STATION_MACS_SIZE,
+)
 from wlbs.lab.tables import put
 from wlbs.linux import libbpf
 
@@ -46,7 +52,16 @@ def clear_flags(pins: Path) -> None:
     put(pins, unmarked)
 
 
-MEDDLING: Final = {"lease": hold_lease, "flags": clear_flags}
+def mute_relays(pins: Path) -> None:
+    """Leave the host nobody to relay to, however its agent has agreed on it with others."""
+
+    def alone(data: bytearray) -> None:
+        data[STATION_MACS_AT : STATION_MACS_AT + STATION_MACS_SIZE] = bytes(STATION_MACS_SIZE)
+
+    put(pins, alone)
+
+
+MEDDLING: Final = {"lease": hold_lease, "flags": clear_flags, "relays": mute_relays}
 
 
 def main() -> None:

@@ -130,10 +130,20 @@ def _arp_from_all(site: Site) -> None:
 
 def _meddled(site: Site, word: str) -> None:
     """Start a program beside the victim that writes into its maps again and again."""
-    pins = site.names.pins(site.victim.name)
+    _meddled_at(site, site.victim, word)
+
+
+def _mute(site: Site) -> None:
+    """Have no host relay anything: whoever receives for all is the one that counts."""
+    for host in site.topology.hosts:
+        _meddled_at(site, host, "relays")
+
+
+def _meddled_at(site: Site, host: Node, word: str) -> None:
+    pins = site.names.pins(host.name)
     words = (sys.executable, "-m", "wlbs.lab.meddle", word, str(pins))
-    log = site.names.state / f"meddle-{word}.log"
-    start(inside(site.names.namespace(site.victim.name), *words), log)
+    log = site.names.state / f"meddle-{word}-{host.name}.log"
+    start(inside(site.names.namespace(host.name), *words), log)
 
 
 def _reprogrammed(site: Site, variant: str) -> None:
@@ -200,6 +210,12 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
             caught_in="leave-join",
             also_in=("handover-races",),
             inject=lambda site: _meddled(site, "flags"),
+        ),
+        Sabotage(
+            "relay-off",
+            "whoever receives for all relays nothing",
+            caught_in="q258609-heal",
+            inject=_mute,
         ),
     )
 }

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from wlbs.core.sighting import Bypass, Sender, Suspect
+from wlbs.core.sighting import Bypass, Bypasser, Sender
 
 DESCRIPTORS_PER_PAUSE: Final = 128
 """A millisecond's worth, at worst 4 ms here: a member that is heard every 15 ms can wait for it."""
@@ -40,10 +40,11 @@ _SO_NETNS_COOKIE: Final = 71
 _COOKIE_SIZE: Final = 8
 
 
-def find_suspects(ifindex: int) -> Iterator[Suspect | None]:
+def find_bypassers(ifindex: int) -> Iterator[Bypasser | None]:
     """Yield whoever can send past the guard of an interface of the caller's namespace.
 
-    Yields None now and then, so that whoever must not stand still can do something else in between.
+    A process is named once for each of its sockets, however many descriptors it has of it. Yields
+    None now and then, so that whoever must not stand still can do something else in between.
     A packet socket counts if it is bound to the interface or to none. Of a socket of AF_XDP the
     kernel does not say to which it is bound: each in the namespace counts.
     """
@@ -52,15 +53,18 @@ def find_suspects(ifindex: int) -> Iterator[Suspect | None]:
         here = own.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, _COOKIE_SIZE)
     processes = sorted(int(path.name) for path in _PROC.glob("[0-9]*"))
     looked_at = 0
+    found = set()
     for process in processes:
         for descriptor, bypass in _candidates(process, bound):
             looked_at += 1
             if looked_at % DESCRIPTORS_PER_PAUSE == 0:
                 yield None
-            if bypass is not None:
-                cookie = _ask(process, descriptor, bypass, here)
-                if cookie is not None:
-                    yield Suspect(Sender(_name(process), process, cookie), bypass)
+            cookie = bypass and _ask(process, descriptor, bypass, here)
+            if bypass and cookie:
+                bypasser = Bypasser(Sender(_name(process), process, cookie), bypass)
+                if bypasser not in found:
+                    found.add(bypasser)
+                    yield bypasser
 
 
 def _packet_sockets(ifindex: int) -> frozenset[str]:

@@ -25,6 +25,7 @@ class Carrier:
     def __init__(self, interface: str) -> None:
         """Begin to listen."""
         self.interface = interface
+        self.ifindex = socket.if_nametoindex(interface)
         self._request = struct.pack("16sh14x", interface.encode(), 0)
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         self._bell = socket.socket(socket.AF_NETLINK, kind, _NETLINK_ROUTE)

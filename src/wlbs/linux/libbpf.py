@@ -94,25 +94,6 @@ class _LinkOptions(ctypes.Structure):
     _fields_ = (("size", _SIZE), ("flags", _U32))
 
 
-class _ProgramInfo(ctypes.Structure):
-    """The beginning of ``struct bpf_prog_info``, as far as the name."""
-
-    _fields_ = (
-        ("type", _U32),
-        ("id", _U32),
-        ("tag", ctypes.c_uint8 * 8),
-        ("jited_size", _U32),
-        ("translated_size", _U32),
-        ("jited", ctypes.c_uint64),
-        ("translated", ctypes.c_uint64),
-        ("load_time", ctypes.c_uint64),
-        ("uid", _U32),
-        ("map_count", _U32),
-        ("map_ids", ctypes.c_uint64),
-        ("name", ctypes.c_char * 16),
-    )
-
-
 _SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "libbpf_set_print": (_POINTER, (_POINTER,)),
     "libbpf_num_possible_cpus": (_INT, ()),
@@ -141,6 +122,10 @@ _SIGNATURES: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "bpf_link_detach": (_INT, (_INT,)),
     "bpf_link_update": (_INT, (_INT, _INT, _POINTER)),
     "bpf_iter_create": (_INT, (_INT,)),
+    "ring_buffer__new": (_POINTER, (_INT, _POINTER, _POINTER, _POINTER)),
+    "ring_buffer__epoll_fd": (_INT, (_POINTER,)),
+    "ring_buffer__consume": (_INT, (_POINTER,)),
+    "ring_buffer__free": (None, (_POINTER,)),
     "bpf_xdp_query_id": (_INT, (_INT, _INT, _POINTER)),
     "bpf_tc_hook_create": (_INT, (_POINTER,)),
     "bpf_tc_hook_destroy": (_INT, (_POINTER,)),
@@ -182,8 +167,8 @@ def refused(what: str, number: int) -> LinuxError:
 
 
 def call(what: str, name: str, *arguments: object, tolerated: tuple[int, ...] = ()) -> int:
-    """Call a function of libbpf that returns a negative errno when it fails."""
-    result = int(getattr(_library(), name)(*arguments))
+    """Call a function of libbpf that returns a negative errno, or no pointer, when it fails."""
+    result = int(getattr(_library(), name)(*arguments) or 0)
     if result < 0 and -result not in tolerated:
         raise refused(what, -result)
     return result
@@ -294,11 +279,10 @@ def entries(map_fd: int, sizes: tuple[int, int], count_max: int) -> Iterator[tup
         *(map_fd, None, ctypes.byref(position), keys, values, ctypes.byref(count), None),
         tolerated=(errno.ENOENT,),  # there are no more
     )
+    all_keys, all_values = keys.raw, values.raw
     for at in range(count.value):
-        yield (
-            keys.raw[at * key_size : (at + 1) * key_size],
-            values.raw[at * value_size : (at + 1) * value_size],
-        )
+        key = all_keys[at * key_size : (at + 1) * key_size]
+        yield key, all_values[at * value_size : (at + 1) * value_size]
 
 
 def possible_cpu_count() -> int:
@@ -400,27 +384,3 @@ def detach_link(link_fd: int) -> None:
 def update_link(link_fd: int, program_fd: int) -> None:
     """Put another program in the place of a link's own: no frame sees neither."""
     call("cannot update a link", "bpf_link_update", link_fd, program_fd, None)
-
-
-def xdp_program(ifindex: int) -> int | None:
-    """Return the identifier of the XDP program on an interface, or None."""
-    found = _U32(0)
-    call("cannot ask for XDP programs", "bpf_xdp_query_id", ifindex, 0, ctypes.byref(found))
-    return found.value or None
-
-
-def program_name(program_id: int) -> str:
-    """Return the name of a loaded program, for people."""
-    descriptor = call("cannot open a program", "bpf_prog_get_fd_by_id", program_id)
-    info, size = _ProgramInfo(), _U32(ctypes.sizeof(_ProgramInfo))
-    try:
-        call(
-            "cannot ask for a program",
-            "bpf_obj_get_info_by_fd",
-            descriptor,
-            ctypes.byref(info),
-            ctypes.byref(size),
-        )
-    finally:
-        os.close(descriptor)
-    return str(info.name.decode())

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The frames that steal the VMAC: each kind as octets, the same in every world.
 
-All have the VMAC as their source, which no node may ever have. Knows Ethernet, LLC (802.2) and RARP
-(RFC 903). Knows nothing of who sends them or how.
+All have the VMAC as their source, which no node may ever have. Knows Ethernet and RARP (RFC 903); a
+monitor's announcement is the core's. Knows nothing of who sends them or how.
 """
 
 from typing import Final, assert_never
 
 from wlbs.core.address import BROADCAST, Mac
+from wlbs.core.announcement import Announcement, Bound, encode
 from wlbs.scenario.steps import Leaked, SendFrom
 from wlbs.scenario.topology import Topology
 
@@ -15,17 +16,18 @@ EXPERIMENTAL: Final = 0x88B5
 """An ethertype for local experiments (IEEE 802, 9.2.4): nobody answers it."""
 RARP: Final = 0x8035
 """Reverse ARP (RFC 903)."""
-NETBIOS_GROUP: Final = Mac.parse("03:00:00:00:00:01")
-"""The functional address of NetBIOS, where a program that announces itself may look for others."""
+PROGRAM: Final = "netmon"
+"""How a program calls itself that sends from the VMAC: what an agent is to name."""
 
 PAYLOAD: Final = b"wlbs: a frame with a source that is not its sender's"
 SIZE_MIN: Final = 60
 """Switches may drop what is shorter (IEEE 802.3, 3.2.7: 64 octets with the checksum)."""
 
-_UNNUMBERED_SNAP: Final = bytes.fromhex("aaaa03 02574c 0001")
-"""LLC with SNAP (IEEE 802, 10.3) under a locally administered identifier."""
 _RARP_HEAD: Final = bytes.fromhex("0001 0800 06 04 0003")
 """Ethernet, IPv4, their lengths, and the request: what is my address (RFC 903)."""
+_USER: Final = "administrator"
+_LONG_AGO_NS: Final = 0
+"""When this has been capturing since: the same in every run."""
 _NO_IP: Final = bytes(4)
 
 
@@ -39,8 +41,8 @@ def frame_of(order: SendFrom, topology: Topology) -> bytes:
             assert order.to is not None, "a unicast frame goes to somebody"
             return _frame(topology.node(order.to).mac, vmac, EXPERIMENTAL, PAYLOAD)
         case Leaked.ANNOUNCEMENT:
-            body = _UNNUMBERED_SNAP + PAYLOAD
-            return _frame(NETBIOS_GROUP, vmac, len(body), body)
+            said = Announcement(order.node, _USER, vmac, Bound.BELOW, _LONG_AGO_NS)
+            return encode(said, vmac)
         case Leaked.RARP:
             body = _RARP_HEAD + (vmac.octets + _NO_IP) * 2
             return _frame(BROADCAST, vmac, RARP, body)

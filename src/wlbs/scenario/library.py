@@ -7,6 +7,7 @@ Knows which there are; what happens in each is in the package `scripts`.
 from collections.abc import Callable
 from typing import Final
 
+from wlbs.scenario.scripts.capturing import q258609_heal, q258609_nt4, q258609_w2k
 from wlbs.scenario.scripts.failing import (
     crash,
     crash_busy,
@@ -21,7 +22,8 @@ from wlbs.scenario.scripts.racing import handover_races
 from wlbs.scenario.scripts.serving import serve
 from wlbs.scenario.scripts.showing import show
 from wlbs.scenario.scripts.splitting import one_way, partition
-from wlbs.scenario.steps import Scenario
+from wlbs.scenario.scripts.stealing import hijack, leak_on_join, no_flood, tree, vmware_1556
+from wlbs.scenario.steps import Cut, Scenario
 from wlbs.scenario.topology import Topology
 
 _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
@@ -42,6 +44,14 @@ _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     hub_unmasked,
     multicast,
     igmp,
+    q258609_nt4,
+    q258609_w2k,
+    q258609_heal,
+    hijack,
+    vmware_1556,
+    no_flood,
+    leak_on_join,
+    tree,
 )
 
 SCENARIOS: Final[dict[str, Scenario]] = {
@@ -56,3 +66,15 @@ def with_topology(scenario: Scenario, topology: Topology) -> Scenario:
         if moved.name == scenario.name:
             return moved
     raise KeyError(scenario.name)
+
+
+def crosses_switches(scenario: Scenario) -> bool:
+    """Tell whether a scenario cuts a path between nodes of two switches: none of them could."""
+    switches = {node.name: node.switch for node in scenario.topology.nodes}
+    return any(
+        isinstance(step, Cut)
+        and step.sender is not None
+        and step.receiver is not None
+        and switches[step.sender] != switches[step.receiver]
+        for step in scenario.steps
+    )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from wlbs.core.address import BROADCAST, IpAddress, Mac
+from wlbs.core.address import BROADCAST, MAC_SIZE, IpAddress, Mac
 from wlbs.core.cluster import Cluster
 from wlbs.core.frame import ETHERNET_SIZE, Arp, EtherType, Frame, Packet, parse
 from wlbs.core.probe import PROBE_PORT
@@ -43,7 +43,9 @@ from wlbs.core.protocol.member import Member
 from wlbs.core.protocol.speaking import Incarnation
 from wlbs.core.reason import Action
 from wlbs.core.rules import HostIndex
+from wlbs.core.sighting import Sender, Where
 from wlbs.scenario.evidence import LogEntry
+from wlbs.scenario.leaking import PROGRAM
 from wlbs.scenario.topology import Node
 from wlbs.sim.agent import BUSY, CALM, Agent, Hands
 from wlbs.sim.client import Asking, ask
@@ -68,6 +70,9 @@ from wlbs.sim.station import Station
 
 PROBE_SOURCE_PORT: Final = 49152
 """Where the agent's socket for probes lives: the first dynamic port (RFC 6335, 6)."""
+
+LEAKER: Final = Sender(PROGRAM, 4711, 258609)
+"""What sends below the guard here, as the real kernel would name it: process and socket."""
 
 FIRST_NONCE: Final = 1_800_000_000_000_000_000
 """Boot nonces are times of day in nanoseconds; simulated ones begin in the year 2027."""
@@ -184,10 +189,10 @@ class Host:
     def undo(self) -> None:
         """End the agent and take its data path away."""
         self.kill()
-        self.kernel = None
-        self._station.mac = self.node.mac
         if self.cluster.group is not None:
             self.groups.leave(self.cluster.group)
+        self.kernel = None
+        self._station.set_mac(self.node.mac)
 
     def tell(self, event: StartRequested | StopRequested | DrainstopRequested) -> None:
         """Bring an operator's word to the agent."""
@@ -221,6 +226,8 @@ class Host:
 
     def send_below(self, data: bytes) -> None:
         """Send a frame from below the guard, as a program does that leaves out its hook."""
+        if self.kernel is not None and data[MAC_SIZE : 2 * MAC_SIZE] == self.cluster.vmac.octets:
+            self.kernel.sight(Where.BYPASSED, data, LEAKER)
         self._around.transmit(data)
 
     def receive(self, data: bytes) -> None:
@@ -245,7 +252,7 @@ class Host:
 
     def _take_posture(self) -> None:
         """Make of the interface what the cluster's mode asks for."""
-        self._station.mac = self.cluster.station_mac(self.node.mac)
+        self._station.set_mac(self.cluster.station_mac(self.node.mac))
         if self.cluster.group is not None:
             self.groups.join(self.cluster.group)
 

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from wlbs.core.address import HOST_PRIORITY_MAX
+from wlbs.core.address import HOST_PRIORITY_MAX, MAC_SIZE, Mac
 from wlbs.core.census import BUCKETS_PER_GROUP, Census
 from wlbs.core.claim import (
     Claim,
@@ -27,6 +27,7 @@ from wlbs.core.probe import delivery_sender
 from wlbs.core.protocol.events import DeliveriesCounted, Instant
 from wlbs.core.reason import Reason
 from wlbs.core.rules import DEFAULT_RULE
+from wlbs.core.sighting import FrameKind, Sender, Sighting, Where
 from wlbs.core.table import FilterTable
 from wlbs.sim.frames import Path
 from wlbs.sim.parts import Parts
@@ -46,6 +47,9 @@ class Passage:
     data: bytes
 
 
+SightingKey = tuple[Where, FrameKind, Mac, Sender | None]
+
+
 class Kernel:
     """The data path of one host, from the moment it is loaded until it is undone."""
 
@@ -58,8 +62,8 @@ class Kernel:
         self._stack = stack
         self._parts = parts
         self._lease_until = Instant(0)
-        self.leaked_count = 0
-        """Frames that programs of this host sent from the VMAC past the guard."""
+        self._sightings: dict[SightingKey, Sighting] = {}
+        self._news: dict[SightingKey, None] = {}
         self._arrived = [0] * HOST_PRIORITY_MAX
         self._located: dict[Path, tuple[int, int]] = {}
 
@@ -89,6 +93,8 @@ class Kernel:
             return Passage(Verdict(Reason.NO_TABLE), data)
         claim = self._claim(self.table, data)
         verdict = decide(self.table, data, claim=claim, lease_live=self.lease_live)
+        if verdict.reason is Reason.SOURCE_VMAC:
+            self.sight(Where.ARRIVED, data)
         if verdict.reason is Reason.DELIVERY_PROBE:
             sender = delivery_sender(data[ETHERNET_SIZE:])
             assert sender is not None, "the filter has looked"
@@ -102,13 +108,23 @@ class Kernel:
             return Passage(Verdict(Reason.NO_TABLE), data)
         verdict = self._parts.guard(self.table, data)
         self.counters[verdict.reason] += 1
+        if verdict.reason is Reason.GUARD_MASKED and self.table.station_mac != self.table.vmac:
+            self.sight(Where.DEPARTED, data)
         return Passage(verdict, mask(self.table, data, verdict))
 
     def deliveries(self) -> DeliveriesCounted:
         """Say what was counted of delivery probes, and of frames from the VMAC."""
-        return DeliveriesCounted(
-            tuple(self._arrived), self.counters[Reason.SOURCE_VMAC], self.leaked_count
-        )
+        news = tuple(self._sightings[key] for key in self._news)
+        self._news.clear()
+        return DeliveriesCounted(tuple(self._arrived), news)
+
+    def sight(self, where: Where, data: bytes, sender: Sender | None = None) -> None:
+        """Take note of a frame from the VMAC, as the real data path's programs do."""
+        key = (where, FrameKind.of(data), Mac(data[:MAC_SIZE]), sender)
+        now, earlier = self._schedule.now, self._sightings.get(key)
+        first, count = (earlier.first, earlier.count) if earlier else (now, 0)
+        self._sightings[key] = Sighting(*key[:3], count + 1, first, now, sender)
+        self._news[key] = None
 
     def census(self) -> Census:
         """Count the connections to virtual IPs, and the groups with those in foreign buckets."""

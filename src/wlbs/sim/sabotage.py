@@ -73,6 +73,11 @@ def _unmarked(table: FilterTable) -> FilterTable:
     )
 
 
+def _mute(table: FilterTable) -> FilterTable:
+    """Have nobody to relay to."""
+    return replace(table, station_macs=())
+
+
 def _other_key(key: HashKey) -> HashKey:
     return HashKey(bytes(octet ^ 0xFF for octet in key.octets))
 
@@ -133,6 +138,13 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
             "stall",
             Parts(lease=_for_ever),
             also_in=("handover-races",),
+        ),
+        Sabotage(
+            "relay-off",
+            "whoever receives for all relays nothing",
+            "q258609-heal",
+            Parts(table=_mute),
+            is_everywhere=True,
         ),
     )
 }

@@ -21,10 +21,12 @@ from wlbs.core.cluster import Cluster
 from wlbs.core.probe import Answer, encode_answer
 from wlbs.core.protocol.effects import (
     CountConnections,
+    CountDeliveries,
     Effect,
     EndLease,
     HoldLease,
     InstallTable,
+    SendDelivery,
     SendHeartbeat,
     SendProbe,
     State,
@@ -279,6 +281,8 @@ class Bus:
                 census = machine.count()
                 self._counting.append(machine.name)
                 self.at(self._between(MS, 5 * MS), lambda: self._counted(machine, census))
+            case SendDelivery() | CountDeliveries():
+                pass
             case _:
                 machine.reports.append((self.now, effect))
 

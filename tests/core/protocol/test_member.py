@@ -14,6 +14,7 @@ from tests.core.protocol.said import NONCE, ONE, THREE, TWO, deaf, echo, mac, ms
 from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.effects import (
     CountConnections,
+    CountDeliveries,
     EndLease,
     HoldLease,
     InstallTable,
@@ -21,6 +22,7 @@ from wlbs.core.protocol.effects import (
     ReportMembership,
     ReportRefusal,
     ReportState,
+    SendDelivery,
     SendHeartbeat,
     SendProbe,
     State,
@@ -39,6 +41,8 @@ from wlbs.core.protocol.member import TRANSITIONS, Member
 from wlbs.core.protocol.refusal import Refusal
 from wlbs.core.protocol.speaking import Incarnation
 from wlbs.core.protocol.wire import Heartbeat, encode
+
+PROBE_ROUND = (SendDelivery, CountDeliveries)
 
 
 @pytest.fixture
@@ -72,7 +76,13 @@ def test_starting_is_said_and_heard_of_before_anything_is_taken(member: Member) 
     report = ReportState(State.STOPPED, State.JOINING, "an operator said start")
     effects = member.handle(StartRequested(), ms(5))
     assert effects[0] == report
-    assert [type(effect) for effect in effects] == [ReportState, InstallTable, SendHeartbeat]
+    assert [type(effect) for effect in effects] == [
+        ReportState,
+        InstallTable,
+        *PROBE_ROUND,
+        SendDelivery,
+        SendHeartbeat,
+    ]
     assert not member.table.is_stopped
     assert not member.takes_part
 
@@ -88,6 +98,8 @@ def test_alone_it_takes_everything_after_one_detection_time(member: Member) -> N
         HoldLease,
         SendProbe,
         SendProbe,
+        *PROBE_ROUND,
+        SendDelivery,
         SendHeartbeat,
     ]
     assert effects[4] == HoldLease(Instant(ms(200) + member.cluster.timing.lease_ns))

@@ -80,6 +80,16 @@ def test_each_virtual_ip_has_a_resolver_among_the_hosts_of_the_target(cluster: C
         assert resolvers == tuple(resolver(cluster.key, vip, hosts) for vip in cluster.vips)
 
 
+def test_what_several_claim_is_all_that_their_targets_give_them(cluster: Cluster) -> None:
+    shares = Shares(cluster)
+    assert shares.claimed(()) == shares.none
+    claimed = shares.claimed(((0b011, ONE), (0b111, TWO)))
+    pairs = zip(shares.due(0b011, ONE), shares.due(0b111, TWO), strict=True)
+    assert claimed == tuple(one | two for one, two in pairs)
+    assert shares.claimed(((0b011, ONE), (0b111, TWO))) is claimed
+    assert shares.claimed(((0b011, ONE),)) == shares.due(0b011, ONE)
+
+
 def test_what_is_remembered_is_bounded(cluster: Cluster) -> None:
     """After 65 targets, of hosts that need not exist, the first is computed anew."""
     shares = Shares(dataclasses.replace(cluster, rules=()))

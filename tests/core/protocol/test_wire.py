@@ -10,14 +10,17 @@ from tests.core.protocol.said import NONCE, ONE, THREE, TWO, echo, said
 
 from wlbs.core.address import IpAddress
 from wlbs.core.cluster import Cluster, Host
+from wlbs.core.protocol.delivering import Row
 from wlbs.core.protocol.effects import State
 from wlbs.core.protocol.refusal import Refusal
 from wlbs.core.protocol.wire import (
     MAGIC,
     SIZE_MAX,
     TAG_SIZE,
+    Delivery,
     Echo,
     Heartbeat,
+    Relaying,
     WireError,
     cluster_digest,
     decode,
@@ -25,7 +28,7 @@ from wlbs.core.protocol.wire import (
 )
 from wlbs.core.rules import HostIndex, PortRule
 
-HEAD_SIZE = 50
+HEAD_SIZE = 80
 
 
 def refusal(data: bytes, cluster: Cluster) -> Refusal:
@@ -61,15 +64,33 @@ def test_every_state_can_be_said(cluster: Cluster, state: State) -> None:
 
 def test_the_layout_is_the_documented_one(cluster: Cluster) -> None:
     """Built here with struct and hashlib alone, as another implementation would."""
-    heartbeat = dataclasses.replace(said(cluster, TWO, 7), foreign=(1, 2, 3))
+    heartbeat = dataclasses.replace(
+        said(cluster, TWO, 7),
+        foreign=(1, 2, 3),
+        delivery=Delivery(1 << 32 | 44, Row(0b100, 0b001), is_sighted=True, has_leaked=True),
+        relaying=Relaying(0, THREE, 55),
+    )
     named = hashlib.blake2b(
         cluster.primary.octets + b"web", digest_size=8, person=b"wlbs cluster"
     ).digest()
-    expected = struct.pack("<4sBBBB", b"wlbs", 1, 1, 1, 3)
+    expected = struct.pack("<4sBBBB", b"wlbs", 2, 1, 1, 3)
     expected += struct.pack("<8sQQ8sQBB", named, NONCE, 7, cluster.configuration, 7, 2, 3)
+    expected += struct.pack("<IQQBIBI", 44, 0b100, 0b001, 0b11, 0, 2, 55)
     expected += struct.pack("<BIIBII", 0, NONCE & 0xFFFFFFFF, 1, 2, NONCE & 0xFFFFFFFF, 1)
     expected += struct.pack("<QQQ", 1, 2, 3)
     assert encode(heartbeat, cluster) == signed(expected, cluster)
+
+
+@pytest.mark.parametrize("is_sighted", [True, False])
+@pytest.mark.parametrize("has_leaked", [True, False])
+@pytest.mark.parametrize("relaying", [Relaying(), Relaying(9), Relaying(0, TWO, 7)])
+def test_what_is_said_of_delivery_and_relaying_is_read(
+    cluster: Cluster, *, relaying: Relaying, is_sighted: bool, has_leaked: bool
+) -> None:
+    delivery = Delivery(5, Row(1 << 63, 3), is_sighted=is_sighted, has_leaked=has_leaked)
+    heartbeat = dataclasses.replace(said(cluster, TWO), delivery=delivery, relaying=relaying)
+    assert decode(encode(heartbeat, cluster), cluster) == heartbeat
+    assert heartbeat.relaying.followed == (relaying.follows, relaying.followed_epoch)
 
 
 def test_padding_behind_the_tag_is_not_read(cluster: Cluster) -> None:
@@ -98,7 +119,7 @@ def test_the_largest_cluster_fits_the_least_mtu(cluster: Cluster) -> None:
         HostIndex(63), State.CONVERGED, NONCE, 1, bytes(8), (1 << 64) - 1, echoes, (0,) * 33
     )
     data = encode(full, largest)
-    assert len(data) == 897 <= SIZE_MAX
+    assert len(data) == 927 <= SIZE_MAX
     assert decode(data, largest) == full
 
 
@@ -121,7 +142,7 @@ def test_a_short_one_is_malformed_at_every_length(cluster: Cluster) -> None:
 def test_another_version_is_named_before_anything_else(cluster: Cluster) -> None:
     """Its layout is unknown, so not even the tag can be looked for."""
     data = bytearray(encode(said(cluster, ONE), cluster))
-    data[4] = 2
+    data[4] = 1
     assert refusal(bytes(data), cluster) is Refusal.VERSION
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from wlbs.cli.exits import Exit
-from wlbs.cli.runs import RunOrder, World, carry_out, run_options
+from wlbs.cli.runs import RunOrder, World, carry_out, run_options, shape_option
 from wlbs.lab.build import NodeStatus, build, namespace_of, read_topology, start_cluster, status
 from wlbs.lab.command import inside, require_root
 from wlbs.lab.names import DEFAULT_LAB, LAB_NAME, LabNames
@@ -22,7 +22,7 @@ from wlbs.lab.sweep import labs_found, sweep
 from wlbs.scenario.library import SCENARIOS
 from wlbs.scenario.report import Report
 from wlbs.scenario.steps import Scenario
-from wlbs.scenario.topology import CLIENT_COUNT_MAX, HOST_COUNT_MAX, Topology
+from wlbs.scenario.topology import CLIENT_COUNT_MAX, HOST_COUNT_MAX, Shape, Topology
 
 LAB_HOST_COUNT_MAX: Final = min(HOST_COUNT_MAX, 16)
 """Hosts of one lab share one machine's memory and processors; more say nothing new."""
@@ -60,22 +60,26 @@ def lab() -> None:
     """Build clusters out of network namespaces and run scenarios on them.
 
     Begin with `wlbs lab up`, then `wlbs lab exec c1 curl -s http://10.9.0.100/`. Hosts are h1, h2
-    and so on at 10.9.0.N, clients c1 and so on at 10.9.0.20N, the switch is s1.
+    and so on at 10.9.0.N, clients c1 and so on at 10.9.0.20N, the switch is s1; the stranger, if
+    there is one, is x1 at 10.9.0.250. In a tree nodes sit at s1, s2 and s3 in turn.
     """
 
 
 @lab.command()
 @hosts_option
 @clients_option
+@shape_option(Shape.SWITCH.value)
+@click.option("--stranger", is_flag=True, help="Add a node that is neither host nor client.")
 @name_option
 @click.option("--agents/--no-agents", default=True, help="Whether to start the hosts' agents.")
-def up(hosts: int, clients: int, name: str, *, agents: bool) -> None:
+def up(name: str, *, agents: bool, **words: object) -> int:
     """Build a lab, in place of one of the same name."""
-    names, topology = LabNames(name), Topology(hosts, clients)
+    names, topology = LabNames(name), _topology(**words)  # type: ignore[arg-type] # click has checked the words
     build(names, topology)
     if agents:
         start_cluster(names, topology)
     click.echo(_described(names, status(names)))
+    return Exit.OK
 
 
 @lab.command("status")
@@ -86,7 +90,9 @@ def status_command(name: str, *, as_json: bool) -> int:
     require_root()
     nodes = status(LabNames(name))
     if as_json:
-        click.echo(dumps({"lab": name, "nodes": [asdict(node) for node in nodes]}))
+        topology = read_topology(LabNames(name))
+        plain = {"lab": name, "shape": topology.shape, "nodes": [asdict(node) for node in nodes]}
+        click.echo(dumps(plain))
     else:
         click.echo(_described(LabNames(name), nodes))
     is_whole = all(node.exists and node.service is not False for node in nodes)
@@ -151,6 +157,10 @@ def list_command(*, as_json: bool) -> None:
         click.echo(f"sabotage {sabotage.name}: {sabotage.summary}")
 
 
+def _topology(hosts: int, clients: int, shape: str, *, stranger: bool) -> Topology:
+    return Topology(hosts, clients, Shape(shape), stranger)
+
+
 def _start(scenario: Scenario, seed: int, sabotage: str | None) -> Report:
     broken = SABOTAGES[sabotage] if sabotage else NO_SABOTAGE
     return run_in_lab(scenario, seed, lab_of_this_process(), broken)
@@ -158,12 +168,15 @@ def _start(scenario: Scenario, seed: int, sabotage: str | None) -> Report:
 
 def _described(names: LabNames, nodes: tuple[NodeStatus, ...]) -> str:
     topology = read_topology(names)
-    lines = [f"lab {names.lab}: virtual IP {topology.vip}, VMAC {topology.vmac}"]
+    lines = [
+        f"lab {names.lab}: virtual IP {topology.vip}, VMAC {topology.vmac}, shape {topology.shape}"
+    ]
     for node in nodes:
+        switch = f"at {node.switch}, " if node.switch and len(topology.switches) > 1 else ""
         parts = [("" if node.exists else "no ") + f"namespace {node.namespace}"]
         if node.service is not None:
             parts.append("nginx " + ("answers" if node.service else "is down"))
         if node.agent is not None:
             parts.append("agent " + ("runs" if node.agent else "is down"))
-        lines.append(f"  {node.name:4} {node.address:12} {', '.join(parts)}")
+        lines.append(f"  {node.name:4} {node.address:12} {switch}{', '.join(parts)}")
     return "\n".join(lines)

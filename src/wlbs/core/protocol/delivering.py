@@ -93,13 +93,11 @@ class Deliveries:
         self.round_ns = max(timing.period_ns // ROUNDS_PER_PERIOD, ROUND_NS_MIN)
         self.sent_count = 0
         self.row = NO_ROW
-        self.has_ever_flooded = False
         self._rounds_per_period = max(timing.period_ns // self.round_ns, 1)
         self._senders = {index: Sender() for index in peers}
         self._next_at = now
         self._sighted_at: Instant | None = None
         self._warned_at: Instant | None = None
-        self._sighted_count: int | None = None
 
     @property
     def next_at(self) -> Instant:
@@ -123,13 +121,12 @@ class Deliveries:
         """Take note that a peer has seen, or sent, a frame from the VMAC."""
         self._warned_at = now
 
-    def sight(self, count: int, now: Instant) -> bool:
-        """Take note of how many frames from the VMAC were seen in all; whether one is new."""
-        is_new = self._sighted_count is not None and count > self._sighted_count
-        self._sighted_count = count
-        if is_new:
-            self._sighted_at = now
-        return is_new
+    def sight(self, at: Instant) -> bool:
+        """Take note of when a frame from the VMAC was received; whether that is news."""
+        is_news = self._sighted_at is None or at > self._sighted_at
+        if is_news:
+            self._sighted_at = at
+        return is_news
 
     def forget(self, index: HostIndex) -> None:
         """Begin anew with a peer: it was born again, and counts from the start."""
@@ -171,7 +168,7 @@ class Deliveries:
         has_come = arrived != sender.arrived
         if has_come:
             sender.arrived, sender.arrived_at = arrived, now
-            sender.has_arrived = self.has_ever_flooded = True
+            sender.has_arrived = True
             if sender.is_silent:
                 # What a capture has swallowed is no loss.
                 sender.is_silent = False

@@ -31,6 +31,8 @@ class Finding(StrEnum):
     """No host gets any, and once they did: they go where no host is."""
     BLOCKED = "flooding is blocked"
     """Some or all hosts get none, and no port has captured them: switches do not flood."""
+    RELAYED = "relayed by configuration"
+    """A host pulls the VMAC to its port and relays, as mode relay has it."""
     THINNED = "thinned out"
     """Many are lost though broadcasts are not: storm control, or an overloaded port."""
 

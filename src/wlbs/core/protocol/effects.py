@@ -14,6 +14,7 @@ from wlbs.core.protocol.diagnosing import Finding
 from wlbs.core.protocol.events import Instant
 from wlbs.core.protocol.refusal import Refusal
 from wlbs.core.rules import HostIndex
+from wlbs.core.sighting import Bypasser, Sighting
 from wlbs.core.table import FilterTable
 
 
@@ -98,6 +99,11 @@ class CountDeliveries:
 
 
 @dataclass(frozen=True, slots=True)
+class FindBypassers:
+    """Look for processes that can send past the guard; `BypassersFound` says which."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendPull:
     """Broadcast this in a frame of ethertype 0x886F *from* the VMAC, past the guard.
 
@@ -123,6 +129,24 @@ class ReportCapture:
     captor: HostIndex | None
     receiver: HostIndex | None
     because: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSighting:
+    """Tell the operator of frames from the VMAC; once for each kind and sender, not per frame."""
+
+    sighting: Sighting
+    seen: str
+    """The same in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportBypassers:
+    """Tell the operator who could have sent what captured the VMAC at this host's port."""
+
+    bypassers: tuple[Bypasser, ...]
+    seen: str
+    """The same in words; it says so if there is nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +198,13 @@ Effect = (
     | CountConnections
     | SendDelivery
     | CountDeliveries
+    | FindBypassers
     | SendPull
     | BounceLink
     | ReportCapture
     | ReportHealing
+    | ReportSighting
+    | ReportBypassers
     | ReportState
     | ReportMembership
     | ReportRefusal

@@ -6,13 +6,13 @@ came from the wire is in an event as it came, octet by octet; the member reads i
 """
 
 from dataclasses import dataclass
-from typing import NewType
 
+from wlbs.core import instant
 from wlbs.core.address import Mac
 from wlbs.core.census import Census
+from wlbs.core.sighting import Bypasser, Sighting
 
-Instant = NewType("Instant", int)
-"""Nanoseconds since an origin the caller chose; never compared across hosts."""
+Instant = instant.Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,20 @@ class DeliveriesCounted:
     """The data path has said what it counted, as `CountDeliveries` asked.
 
     ``arrived`` has, for each host's index, how many of its delivery probes have arrived in all;
-    ``sighted`` how many frames from the VMAC have been received, ``leaked`` how many a program of
-    this host has sent past the guard.
+    ``sightings`` are of frames from the VMAC, those that are new or have grown since it was last
+    asked. Without a witness it is not seen who sends past the guard.
     """
 
     arrived: tuple[int, ...]
-    sighted: int = 0
-    leaked: int = 0
+    sightings: tuple[Sighting, ...] = ()
+    has_witness: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BypassersFound:
+    """It has been looked for who can send past the guard, as `FindBypassers` asked."""
+
+    bypassers: tuple[Bypasser, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,7 @@ Event = (
     | ProbeAnswered
     | ConnectionsCounted
     | DeliveriesCounted
+    | BypassersFound
     | CarrierChanged
     | StartRequested
     | StopRequested

@@ -21,6 +21,7 @@ from wlbs.core.census import Census
 from wlbs.core.cluster import TIMINGS, Cluster, Healing, Host, Mode
 from wlbs.core.protocol.effects import Effect
 from wlbs.core.protocol.events import (
+    BypassersFound,
     CarrierChanged,
     ConnectionsCounted,
     DeliveriesCounted,
@@ -36,6 +37,7 @@ from wlbs.core.protocol.events import (
 from wlbs.core.protocol.member import Member
 from wlbs.core.protocol.speaking import Incarnation
 from wlbs.core.rules import Affinity, FilteringMode, HostIndex, PortRule, Protocol
+from wlbs.core.sighting import Bypass, Bypasser, FrameKind, Sender, Sighting, Where
 from wlbs.core.table import FilterTable
 
 Plain = str | int | bool | None | list["Plain"] | dict[str, "Plain"]
@@ -199,7 +201,9 @@ def _event_of(number: int, said: dict[str, Plain]) -> tuple[Event, Instant]:
         raise JournalError(message) from error
 
 
-def _read_event(number: int, said: dict[str, Plain]) -> tuple[Event, Instant]:
+def _read_event(  # noqa: PLR0911 - one return for each kind of event
+    number: int, said: dict[str, Plain]
+) -> tuple[Event, Instant]:
     match said:
         case {"at": int(at), "event": str(name), **rest} if name in _SIMPLE and not rest:
             return _SIMPLE[name], Instant(at)
@@ -220,15 +224,18 @@ def _read_event(number: int, said: dict[str, Plain]) -> tuple[Event, Instant]:
         }:
             maps = tuple(each for each in foreign if isinstance(each, int))
             return ConnectionsCounted(Census(maps, connections, foreigners)), Instant(at)
+        case {"at": int(at), "event": "BypassersFound", "bypassers": [*bypassers]}:
+            return BypassersFound(tuple(map(_read_bypasser, bypassers))), Instant(at)
         case {
             "at": int(at),
             "event": "DeliveriesCounted",
             "arrived": [*arrived],
-            "sighted": int(sighted),
-            "leaked": int(leaked),
+            "sightings": [*sightings],
+            "has_witness": bool(has_witness),
         }:
             counts = tuple(each for each in arrived if isinstance(each, int))
-            return DeliveriesCounted(counts, sighted, leaked), Instant(at)
+            seen = tuple(map(_read_sighting, sightings))
+            return DeliveriesCounted(counts, seen, has_witness), Instant(at)
         case _:
             message = f"line {number}: neither an event nor an effect"
             raise JournalError(message)
@@ -240,7 +247,56 @@ _SIMPLE: Final[dict[str, Event]] = {
 }
 
 
-def _fields_of(value: Event | Effect | Incarnation | Host | Census) -> dict[str, Plain]:
+def _read_sighting(said: Plain) -> Sighting:
+    match said:
+        case {
+            "where": str(where),
+            "kind": {"ethertype": int(ethertype), "llc": str(llc)},
+            "destination": str(destination),
+            "count": int(count),
+            "first": int(first),
+            "last": int(last),
+            "sender": sender,
+        }:
+            return Sighting(
+                Where[where],
+                FrameKind(ethertype, bytes.fromhex(llc)),
+                Mac.parse(destination),
+                count,
+                Instant(first),
+                Instant(last),
+                _read_sender(sender),
+            )
+        case _:
+            message = f"not a sighting: {said}"
+            raise ValueError(message)
+
+
+def _read_bypasser(said: Plain) -> Bypasser:
+    match said:
+        case {"sender": sender, "bypass": str(bypass)}:
+            named = _read_sender(sender)
+            if named is not None:
+                return Bypasser(named, Bypass[bypass])
+    message = f"not a bypasser: {said}"
+    raise ValueError(message)
+
+
+def _read_sender(said: Plain) -> Sender | None:
+    match said:
+        case {
+            "name": str() | None as name,
+            "process": int() | None as process,
+            "socket": int() | None as socket,
+        }:
+            return Sender(name, process, socket)
+        case _:
+            return None
+
+
+def _fields_of(
+    value: Event | Effect | Incarnation | Host | Census | Sighting | Bypasser | FrameKind | Sender,
+) -> dict[str, Plain]:
     return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
 
 
@@ -261,7 +317,7 @@ def _plain(value: object) -> Plain:  # noqa: PLR0911 - one return for each kind 
             return [_plain(each) for each in sorted(value)]
         case tuple() | list():
             return [_plain(each) for each in value]
-        case Census():
+        case Census() | Sighting() | Bypasser() | FrameKind() | Sender():
             return dict(_fields_of(value))
         case _:
             message = f"a journal has no words for {type(value).__name__}"

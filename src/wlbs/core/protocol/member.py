@@ -43,6 +43,7 @@ from wlbs.core.protocol.effects import (
     State,
 )
 from wlbs.core.protocol.events import (
+    BypassersFound,
     CarrierChanged,
     ConnectionsCounted,
     DeliveriesCounted,
@@ -98,8 +99,6 @@ class Member:
         self._claimed_from = 0
         self.target = 0
         self._counted: tuple[Peer, ...] = ()
-        self._claimants: tuple[tuple[int, HostIndex], ...] = ()
-        self._blocks = self._shares.none
         self._participants: frozenset[HostIndex] = frozenset()
         self._listen_until: Instant | None = None
         self._expected: Instant | None = None
@@ -132,7 +131,7 @@ class Member:
         self._expected = self._next_deadline(now)
         return effects
 
-    def _take_in(  # noqa: PLR0911 - one return for each kind of event
+    def _take_in(  # noqa: C901, PLR0911 - one return for each kind of event
         self, event: Event, now: Instant
     ) -> tuple[Effect, ...]:
         match event:
@@ -148,6 +147,8 @@ class Member:
             case ConnectionsCounted(census):
                 self._counting.take(census, self.holdings, now)
                 return ()
+            case BypassersFound(bypassers):
+                return self.capture.find(bypassers)
             case CarrierChanged(up):
                 return self._on_carrier(now, up=up)
             case StartRequested():
@@ -328,10 +329,11 @@ class Member:
             self.target = target
             self._claimed_from = self._speaker.sequence + 1
             self._speaker.hurry()
+        claimants = tuple((peer.target, peer.index) for peer in self._counted if peer.target)
         before = self.holdings.held
         self.holdings.settle(
             self._shares.due(target, self.own),
-            self._blocked(),
+            self._shares.claimed(claimants),
             acknowledged=all(peer.echoed >= self._claimed_from for peer in self._counted),
         )
         if any(had & ~has for had, has in zip(before, self.holdings.held, strict=True)):
@@ -340,16 +342,6 @@ class Member:
             return ()
         self._participants = frozenset(participants)
         return (ReportMembership(self._participants, "hosts came, left or fell silent"),)
-
-    def _blocked(self) -> tuple[int, ...]:
-        """Return what the peers that count claim."""
-        claimants = tuple((peer.target, peer.index) for peer in self._counted if peer.target)
-        if claimants != self._claimants:
-            self._claimants, self._blocks = claimants, self._shares.none
-            for target, index in claimants:
-                due = self._shares.due(target, index)
-                self._blocks = tuple(a | b for a, b in zip(self._blocks, due, strict=True))
-        return self._blocks
 
     def _install(self, now: Instant) -> tuple[InstallTable, ...]:
         """Install the table if anything in it has changed."""
@@ -394,7 +386,7 @@ class Member:
         if self.state is State.STOPPED:
             return self._speaker.next_at(self.state)
         moments = [self._speaker.next_at(self.state), self._prober.next_round(now)]
-        moments.append(self.capture.deliveries.next_at)
+        moments.append(self.capture.next_at)
         moments += self.peers.deadlines(now)
         if self._listen_until is not None and self._listen_until > now:
             moments.append(self._listen_until)

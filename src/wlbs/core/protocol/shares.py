@@ -32,6 +32,8 @@ class Shares:
         self._owners: dict[int, tuple[bytes, ...]] = {}
         self._resolvers: dict[int, tuple[HostIndex, ...]] = {}
         self._due: dict[tuple[int, HostIndex], tuple[int, ...]] = {}
+        self._claimants: tuple[tuple[int, HostIndex], ...] = ()
+        self._claimed = self.none
 
     @property
     def rule_count(self) -> int:
@@ -68,6 +70,15 @@ class Shares:
             known = tuple(owned_by(each, host) for each in owners)
             self._due[target, host] = known
         return known
+
+    def claimed(self, claimants: tuple[tuple[int, HostIndex], ...]) -> tuple[int, ...]:
+        """Return the buckets of each rule that targets give to their hosts, all together."""
+        if claimants != self._claimants:
+            self._claimants, self._claimed = claimants, self.none
+            for target, host in claimants:
+                pairs = zip(self._claimed, self.due(target, host), strict=True)
+                self._claimed = tuple(some | more for some, more in pairs)
+        return self._claimed
 
     def _make_room(self) -> None:
         if max(len(self._owners), len(self._resolvers)) >= TARGETS_KEPT_MAX:

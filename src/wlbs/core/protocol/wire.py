@@ -54,6 +54,7 @@ _CAPTURE_AT: Final = _PREFIX.size + _BODY.size
 
 _SIGHTED: Final = 1
 _LEAKED: Final = 2
+_PULLED: Final = 4
 _NOBODY: Final = 0xFF
 
 _STATES: Final = tuple(State)
@@ -89,6 +90,8 @@ class Delivery:
     """Whether it has received a frame from the VMAC within the last second."""
     has_leaked: bool = False
     """Whether a program on it has sent one."""
+    has_pulled: bool = False
+    """Whether it has sent from the VMAC on purpose, so that frames come to its port."""
 
 
 NO_DELIVERY: Final = Delivery()
@@ -216,11 +219,16 @@ def _encode_capture(delivery: Delivery, relaying: Relaying) -> bytes:
         delivery.sent & MASK_32,
         delivery.row.arriving,
         delivery.row.silent,
-        _SIGHTED * delivery.is_sighted | _LEAKED * delivery.has_leaked,
+        _signs(delivery),
         relaying.epoch & MASK_32,
         _NOBODY if relaying.follows is None else relaying.follows,
         relaying.followed_epoch & MASK_32,
     )
+
+
+def _signs(delivery: Delivery) -> int:
+    pulled = _PULLED * delivery.has_pulled
+    return _SIGHTED * delivery.is_sighted | _LEAKED * delivery.has_leaked | pulled
 
 
 def _decode_capture(data: bytes) -> tuple[Delivery, Relaying]:
@@ -228,7 +236,8 @@ def _decode_capture(data: bytes) -> tuple[Delivery, Relaying]:
         data, _CAPTURE_AT
     )
     followed = None if follows == _NOBODY else HostIndex(follows)
-    delivery = Delivery(sent, Row(arriving, silent), bool(signs & _SIGHTED), bool(signs & _LEAKED))
+    seen = (bool(signs & each) for each in (_SIGHTED, _LEAKED, _PULLED))
+    delivery = Delivery(sent, Row(arriving, silent), *seen)
     return delivery, Relaying(epoch, followed, followed_epoch)
 
 

@@ -25,7 +25,7 @@ typedef unsigned long long u64;
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6 };
-enum { BPF_MAP_TYPE_LRU_HASH = 9 };
+enum { BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_RINGBUF = 27 };
 enum { BPF_NOEXIST = 1 };
 enum { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3 };
 enum { TC_ACT_UNSPEC = -1, TC_ACT_SHOT = 2 };
@@ -158,6 +158,9 @@ static long (*bpf_tcp_check_syncookie)(void *sk, void *ip, u32 ip_size, void *tc
 static long (*bpf_probe_read_kernel)(void *out, u32 size, const void *from) = (void *)113;
 static u64 (*bpf_jiffies64)(void) = (void *)118;
 static long (*bpf_seq_write)(void *seq, const void *data, u32 size) = (void *)127;
+static long (*bpf_ringbuf_output)(void *ring, const void *data, u64 size, u64 flags) = (void *)130;
 static struct tcp_sock *(*bpf_skc_to_tcp_sock)(void *sk) = (void *)137;
+static u64 (*bpf_xdp_get_buff_len)(struct xdp_md *ctx) = (void *)188;
+static long (*bpf_xdp_load_bytes)(struct xdp_md *ctx, u32 offset, void *out, u32 size) = (void *)189;
 
 #endif

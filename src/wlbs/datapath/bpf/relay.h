@@ -20,14 +20,14 @@ static __always_inline u64 station_of(const struct filter_table *table, u8 host)
 
 /* Whether a relayed segment that nobody claims here goes on to the next holder. */
 static __always_inline int goes_on(const struct filter_table *table, const struct bucket *bucket,
-				   struct bytes frame)
+				   struct bytes frame, u64 source)
 {
 	u64 receiver = station_of(table, table->receiver);
 
-	if (frame.data[IPV4_TTL_AT] <= 1)
+	if (frame.data[IPV4_TTL_AT] <= 1 || table->receiver == table->own)
 		return 0;
 	if (bucket->owner == table->own)
-		return receiver && receiver == (load64(frame.data + 6) & MAC_MASK);
+		return receiver && receiver == source;
 	return bucket->marks >> NEXT_SHIFT > table->own;
 }
 
@@ -49,18 +49,21 @@ static __always_inline enum reason relayed(struct xdp_md *ctx, const struct filt
 {
 	struct bytes frame = { (u8 *)(long)ctx->data, (u8 *)(long)ctx->data_end };
 	u8 to = bucket->marks >> NEXT_SHIFT;
-	u64 station;
+	u64 source, station;
 
 	if (reason != REASON_NOT_OWNER && reason != REASON_UNCLAIMED)
 		return reason;
 	if (frame.data + ETHERNET_SIZE + IPV4_SIZE_MIN > frame.end)
 		return reason; /* never: it has been parsed */
+	source = load64(frame.data + 6) & MAC_MASK;
 	if (to_vmac)
 		to = bucket->owner == table->own ? to : bucket->owner;
-	else if (reason == REASON_NOT_OWNER || !goes_on(table, bucket, frame))
+	else if (reason == REASON_NOT_OWNER || !goes_on(table, bucket, frame, source))
 		return reason;
 	station = station_of(table, to);
-	if (to == table->own || to == table->receiver || !station || station == table->vmac)
+	if (to == table->own || to == table->receiver)
+		return reason;
+	if (!station || station == table->vmac || station == source)
 		return reason;
 	if (!to_vmac)
 		take_hop(frame);

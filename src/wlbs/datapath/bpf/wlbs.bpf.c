@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The programs: the ingress filter and its companion, the egress guard, the lease, the census.
+ * The programs: the ingress filter and its companion, the egress guard, the lease, the census, the
+ * tap.
  *
  * Knows the hooks and the kernel's return values. Every decision is in the headers.
  */
 #include "census.h"
 #include "egress.h"
 #include "ingress.h"
+#include "tap.h"
 
 SEC("xdp.frags")
 int wlbs_filter(struct xdp_md *ctx)
@@ -14,16 +16,22 @@ int wlbs_filter(struct xdp_md *ctx)
 	const struct filter_table *table = current_table();
 	struct bytes frame;
 	enum reason reason;
+	int action;
 
 	if (!table) {
 		count(REASON_NO_TABLE);
 		return XDP_PASS;
 	}
+	if (unlikely(is_tap_held()))
+		tap_frame(ctx);
 	frame.data = (u8 *)(long)ctx->data;
 	frame.end = (u8 *)(long)ctx->data_end;
 	reason = decide(ctx, table, frame);
 	count(reason);
-	return carry_out(table, frame, reason);
+	action = carry_out(table, frame, reason);
+	if (unlikely(is_tap_held()))
+		tap_verdict(reason, action);
+	return action;
 }
 
 /*
@@ -80,6 +88,13 @@ int wlbs_lease_live(void *ctx)
 {
 	(void)ctx;
 	return is_lease_live();
+}
+
+SEC("syscall")
+int wlbs_tap(struct lease_request *request)
+{
+	tap.until_jiffies = jiffy_before(request);
+	return 0;
 }
 
 SEC("iter/tcp")
