@@ -32,7 +32,7 @@ class Holds(StrEnum):
     KEPT_ONCE = "no frame is kept by two hosts"
     COUNTED_ONCE = "the kernels together count no more frames kept than were sent"
     SENT_THRICE = "no frame is on the wire more than three times"
-    """As its client sent it, from the receiver to its owner, and from there to who had it before."""
+    """As its client sent it, from the receiver to the owner, and on to who had it before."""
     NEIGHBOURS_TRUE = "no client ever holds a station's MAC for the virtual IP"
 
 
@@ -231,7 +231,8 @@ class ArrivesMasked:
 class Names:
     """Some agent says within ``within_s`` of the moment how frames travel, and whose port has them.
 
-    ``captor`` is None where no host's port has. Until ``until`` no agent names another host.
+    ``captor`` is None where no host's port has. Until ``until`` no agent names another. Without
+    a moment anything counts that was said since agents began.
     """
 
     finding: Finding

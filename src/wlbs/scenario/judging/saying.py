@@ -21,23 +21,19 @@ EARLY_S: Final = 0.5
 def names(observed: Observed, wanted: Names) -> Expectation:
     """Judge that the cause was named in time, and no other host was blamed."""
     whose = f" ({wanted.captor})" if wanted.captor else ""
-    what = f"within {wanted.within_s:g} s of '{wanted.after}' is told: {wanted.finding}{whose}"
-    moment = observed.moment(wanted.after)
-    if moment is None:
-        return observed.found(what, held=False, seen=f"'{wanted.after}' never came")
-    until_s = observed.end_of(wanted.until)
-    told = [
-        each
-        for each in observed.evidence.said
-        if each.event == CAPTURE and moment.at_s - EARLY_S <= each.at_s < until_s
-    ]
+    when = f"within {wanted.within_s:g} s of '{wanted.after}'" if wanted.after else "by some agent"
+    what = f"{when} is told: {wanted.finding}{whose}"
     number = _number(observed, wanted.captor)
+    since_s, until_s = _since(observed, wanted.after), observed.end_of(wanted.until)
+    said = [each for each in observed.evidence.said if each.event == CAPTURE]
+    told = [each for each in said if since_s - EARLY_S <= each.at_s < until_s]
+    by_s = since_s + wanted.within_s if wanted.after else until_s
     timely = [
         each
         for each in told
         if each.fields["means"] == wanted.finding
         and each.fields["captor"] == number
-        and each.at_s <= moment.at_s + wanted.within_s
+        and each.at_s <= by_s
     ]
     wrong = [each for each in told if each.fields["captor"] not in {number, ""}]
     return observed.found(
@@ -52,20 +48,25 @@ def tells(observed: Observed, wanted: Tells) -> Expectation:
     """Judge that one host told something in time."""
     words = " and ".join(f"'{word}'" for word in wanted.words)
     what = f"{wanted.host} tells within {wanted.within_s:g} s of '{wanted.after}' of {words}"
-    moment = observed.moment(wanted.after)
-    if moment is None:
-        return observed.found(what, held=False, seen=f"'{wanted.after}' never came")
+    since_s = _since(observed, wanted.after)
     lines = [
         " ".join(each.fields.values())
         for each in observed.evidence.said
-        if each.host == wanted.host
-        and moment.at_s - EARLY_S <= each.at_s <= moment.at_s + wanted.within_s
+        if each.host == wanted.host and since_s - EARLY_S <= each.at_s <= since_s + wanted.within_s
     ]
     fitting = [line for line in lines if all(word in line for word in wanted.words)]
     examples = fitting or lines
     return observed.found(
         what, held=bool(fitting), seen=with_examples(f"{len(fitting)} lines", examples)
     )
+
+
+def _since(observed: Observed, after: str) -> float:
+    """Return when a moment came: before everything without one, never if it did not come."""
+    if not after:
+        return float("-inf")
+    moment = observed.moment(after)
+    return moment.at_s if moment else float("inf")
 
 
 def _number(observed: Observed, host: str | None) -> str:

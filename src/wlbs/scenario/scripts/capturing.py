@@ -20,9 +20,11 @@ from wlbs.scenario.expectations import (
     Relayed,
     Served,
     TableExact,
+    Tells,
     Unbroken,
     Unserved,
 )
+from wlbs.scenario.leaking import PROGRAM
 from wlbs.scenario.scripts.parts import ALWAYS, FLAGS_S, PORT, names_of, victim_of
 from wlbs.scenario.setup import Setup
 from wlbs.scenario.steps import (
@@ -69,6 +71,8 @@ _DOWN_S: Final = 0.2
 """How long a link is down when somebody pulls the cable and plugs it in again."""
 
 _ANNOUNCED: Final = Leaked.ANNOUNCEMENT
+_ATTRIBUTED: Final = ("capture", "LLC AA/AA", "sent past the guard", f"by {PROGRAM} (process")
+"""What the captor is to say of it: the kind of frame, the way, and the program."""
 
 
 def aimed(topology: Topology, interval_s: float) -> tuple[Step, ...]:
@@ -188,6 +192,7 @@ def q258609_heal(topology: Topology) -> Scenario:
             Served(victim, "leak"),
             Unbroken("lasting"),
             Names(Finding.CAPTURED, victim, "leak", TOLD_S),
+            Tells(victim, _ATTRIBUTED, "leak", TOLD_S),
             Names(Finding.HEALTHY, None, "ageing", AGEING_S + 2.0),
             Forgotten("ageing", AGEING_S + 1.0),
             TableExact(hosts),
