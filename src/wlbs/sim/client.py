@@ -17,7 +17,7 @@ from wlbs.sim.prng import Prng
 from wlbs.sim.schedule import NS_PER_MS, NS_PER_S, Plan, Schedule
 from wlbs.sim.service import ASK_AGAIN, ASK_ONCE, host_of
 from wlbs.sim.stack import TcpStack
-from wlbs.sim.station import Station
+from wlbs.sim.station import Station, next_hop
 from wlbs.sim.tcp import Socket
 
 PATIENCE_NS: Final = 3500 * NS_PER_MS
@@ -247,10 +247,14 @@ class Client:
             return
         if isinstance(frame.payload, Arp):
             self._station.receive_arp(frame.payload)
-        elif isinstance(frame.payload, Packet):
+        elif isinstance(frame.payload, Packet) and self._is_local(frame.payload.destination):
             segment = read_tcp(data, frame.payload)
             if segment:
                 self._stack.receive(segment)
+
+    def _is_local(self, address: IpAddress) -> bool:
+        """Whether an address is this node's or behind it: frames to a group bring all packets."""
+        return next_hop(address) == self.node.address
 
 
 def _path(vip: IpAddress, flow: PlannedFlow) -> Path:
