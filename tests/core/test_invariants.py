@@ -5,6 +5,7 @@ import dataclasses
 
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Raw
 
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.invariants import (
@@ -15,6 +16,7 @@ from wlbs.core.invariants import (
     judge_silent,
     judge_sources,
 )
+from wlbs.core.probe import encode_delivery, encode_pull
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import NOBODY, Buckets, FilterTable
 
@@ -114,6 +116,13 @@ def test_a_frame_from_the_vmac_is_a_leak() -> None:
     (violation,) = judge_sources(Mac.parse(VMAC), [clean, leak])
     assert violation.guarantee is Guarantee.VMAC_HIDDEN
     assert violation.seen == f"ethertype 0x0800 from {VMAC}"
+
+
+def test_a_pull_is_meant_to_be_from_the_vmac_and_nothing_else_of_its_ethertype_is() -> None:
+    pull = bytes(Ether(src=VMAC, type=0x886F) / Raw(encode_pull(HostIndex(1))))
+    delivery = bytes(Ether(src=VMAC, type=0x886F) / Raw(encode_delivery(HostIndex(1))))
+    assert judge_sources(Mac.parse(VMAC), [pull]) == ()
+    assert len(judge_sources(Mac.parse(VMAC), [pull, delivery])) == 1
 
 
 def test_arp_names_the_vmac_inside_and_another_mac_outside() -> None:

@@ -15,9 +15,13 @@ from wlbs.core.probe import (
     decode_answer,
     delivery_sender,
     encode_answer,
+    encode_delivery,
+    encode_pull,
     encode_request,
+    is_pull,
     read_challenge,
 )
+from wlbs.core.rules import HostIndex
 
 CLIENT, OWN = IpAddress.parse("10.0.0.99"), IpAddress.parse("10.0.0.11")
 KEY = HashKey(bytes(range(16)))
@@ -103,3 +107,13 @@ def test_an_answer_of_another_size_kind_or_cluster_is_none() -> None:
 )
 def test_a_delivery_probe_names_its_sender(message: bytes, sender: int | None) -> None:
     assert delivery_sender(message) == sender
+
+
+def test_a_pull_is_known_and_nothing_else_is_one() -> None:
+    pull = encode_pull(HostIndex(3))
+    assert is_pull(pull)
+    assert is_pull(pull + bytes(40))
+    assert not is_pull(pull[:-1])
+    assert not is_pull(b"x" + pull[1:])
+    assert not is_pull(encode_delivery(HostIndex(3)))
+    assert not is_pull(pull[:-1] + b"\xff")

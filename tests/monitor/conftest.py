@@ -30,7 +30,7 @@ from wlbs.core.table import Buckets, FilterTable, Vip
 from wlbs.datapath.loader import Datapath
 from wlbs.linux import bpffs, link, namespace
 from wlbs.linux.clock import now
-from wlbs.linux.instance import Instance
+from wlbs.linux.instance import RUN_DIRECTORY, Instance
 
 VMAC: Final = Mac.parse("02:bf:0a:00:00:01")
 MASKED: Final = Mac.parse("02:01:0a:00:00:01")
@@ -156,6 +156,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
                 for each in built.started:
                     each.process.kill()
                     each.process.wait()
+                # Who is killed holds no lock any more, but leaves its file.
+                (RUN_DIRECTORY / "locks" / f"tap-{name}").unlink(missing_ok=True)
                 loaded.remove()
     finally:
         namespace.remove(name)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Effects as log lines: the only place where they become text.
 
-On a terminal a line is key=value, anywhere else one JSON object. Knows which effects are worth
-a line: state, membership, refusals, capture and healing, and nothing that comes with every
-heartbeat. Knows nothing of what caused an effect.
+On a terminal a line is key=value, anywhere else one JSON object. Knows how a line is written; what
+is in it says `telling`. Knows nothing of what caused an effect.
 """
 
 import json
@@ -22,6 +21,7 @@ from wlbs.core.protocol.effects import (
     ReportState,
 )
 from wlbs.core.protocol.refusal import MEANING
+from wlbs.core.protocol.telling import fields_of, numbers
 
 
 class Log:
@@ -34,7 +34,7 @@ class Log:
 
     def write(self, effect: Effect) -> None:
         """Write an effect's line, if it has one."""
-        fields = _fields(effect)
+        fields = fields_of(effect)
         if fields:
             at = datetime.now(UTC).isoformat(timespec="milliseconds")
             print(self._line({"at": at, **fields}), file=self._stream, flush=True)
@@ -53,7 +53,7 @@ def words(  # noqa: PLR0911 - one return for each kind of effect
         case ReportState(before, after):
             return f"this host was {before} and is {after}"
         case ReportMembership(present):
-            return f"the hosts {_numbers(present)} share the traffic" if present else ""
+            return f"the hosts {numbers(present)} share the traffic" if present else ""
         case ReportRefusal(refusal, who):
             return f"refused {who}: {MEANING[refusal]}"
         case Refuse(because):
@@ -68,55 +68,6 @@ def words(  # noqa: PLR0911 - one return for each kind of effect
             return seen
         case _:
             return ""
-
-
-def _fields(  # noqa: PLR0911 - as in `words`
-    effect: Effect,
-) -> dict[str, str]:
-    match effect:
-        case ReportState(before, after, because):
-            return {"event": "state", "before": before, "after": after, "because": because}
-        case ReportMembership(present, because):
-            return {"event": "membership", "present": _numbers(present), "because": because}
-        case ReportRefusal(refusal, who):
-            return {
-                "event": "refusal",
-                "reason": refusal.name,
-                "who": who,
-                "means": MEANING[refusal],
-            }
-        case ReportCapture(finding, captor, receiver, because):
-            return {
-                "event": "capture",
-                "finding": finding.name.lower(),
-                "means": finding,
-                "captor": _number(captor),
-                "receiver": _number(receiver),
-                "because": because,
-            }
-        case ReportHealing(step, because):
-            return {"event": "healing", "step": step, "because": because}
-        case ReportBypassers(bypassers, seen):
-            names = ",".join(each.sender.name or "" for each in bypassers)
-            return {"event": "bypassers", "names": names, "seen": seen}
-        case ReportSighting(sighting, seen):
-            return {
-                "event": "sighting",
-                "where": sighting.where.name.lower(),
-                "frame": str(sighting.kind),
-                "sender": str(sighting.sender or ""),
-                "seen": seen,
-            }
-        case _:
-            return {}
-
-
-def _number(host: int | None) -> str:
-    return "" if host is None else str(host + 1)
-
-
-def _numbers(present: frozenset[int]) -> str:
-    return ",".join(str(host + 1) for host in sorted(present))
 
 
 def _quoted(value: str) -> str:

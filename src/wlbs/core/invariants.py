@@ -13,7 +13,8 @@ from enum import StrEnum
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.claim import Claim
 from wlbs.core.filter import Verdict, decide, rewrite
-from wlbs.core.frame import ARP_ANSWER, Arp, Malformed, parse
+from wlbs.core.frame import ARP_ANSWER, ETHERNET_SIZE, Arp, EtherType, Malformed, parse
+from wlbs.core.probe import is_pull
 from wlbs.core.reason import Action, Reason
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import Buckets, FilterTable
@@ -89,11 +90,12 @@ def judge_silent(host: HostIndex, silence_ns: int, detection_ns: int) -> tuple[V
 
 
 def judge_sources(vmac: Mac, frames: Iterable[bytes]) -> tuple[Violation, ...]:
-    """Judge that no frame sent on the segment has the VMAC as its source."""
+    """Judge that no frame sent on the segment has the VMAC as its source; a pull is meant to."""
     return tuple(
         Violation(Guarantee.VMAC_HIDDEN, f"ethertype {frame.ethertype:#06x} from {vmac}")
-        for frame in map(parse, frames)
-        if not isinstance(frame, Malformed) and frame.source == vmac
+        for data in frames
+        if not isinstance(frame := parse(data), Malformed) and frame.source == vmac
+        if frame.ethertype != EtherType.HEARTBEAT or not is_pull(data[ETHERNET_SIZE:])
     )
 
 

@@ -112,6 +112,14 @@ def encode_pull(sender: HostIndex) -> bytes:
     return _DELIVERY.pack(_DELIVERY_MAGIC, _VERSION, _PULL_KIND, sender)
 
 
+def is_pull(message: bytes) -> bool:
+    """Whether what stands behind the Ethernet header is a pull."""
+    if len(message) < _DELIVERY.size:
+        return False
+    magic, _, kind, sender = _DELIVERY.unpack_from(message)
+    return (magic, kind) == (_DELIVERY_MAGIC, _PULL_KIND) and sender < HOST_PRIORITY_MAX
+
+
 def delivery_sender(message: bytes) -> HostIndex | None:
     """Return who sent a delivery probe; None if what stands behind the Ethernet header is none."""
     if len(message) < _DELIVERY.size:

@@ -14,12 +14,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, assert_never
 
 from wlbs.core.address import BROADCAST, Mac
 from wlbs.lab.names import PASS_PROGRAM
 from wlbs.linux import libbpf, link
-from wlbs.scenario.leaking import EXPERIMENTAL, SIZE_MIN
+from wlbs.scenario.leaking import EXPERIMENTAL, PROGRAM, SIZE_MIN
 from wlbs.scenario.steps import Way
 
 SENT: Final = b"sent\n"
@@ -81,6 +82,7 @@ def _from_under(port: str) -> Callable[[bytes], None]:
 def main() -> None:
     """Send until the count is over, at a steady pace."""
     way, interface, frame, count, interval_s = sys.argv[1:]
+    Path("/proc/self/comm").write_text(PROGRAM)
     send_frame = way_out(Way(way), interface)
     due = time.monotonic()
     for number in range(int(count)):

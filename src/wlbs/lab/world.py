@@ -26,6 +26,7 @@ from wlbs.lab.recorder import Recorder
 from wlbs.lab.sabotage import NO_SABOTAGE, Sabotage, Site
 from wlbs.lab.senders import Senders
 from wlbs.lab.service import read_log
+from wlbs.lab.telling import read_said
 from wlbs.lab.wait import wait_until
 from wlbs.linux import link, namespace
 from wlbs.linux.error import LinuxError
@@ -232,6 +233,11 @@ class LabWorld:
             log=tuple(entry for host in hosts for entry in read_log(self._names, host)),
             counters={host: read_counters(self._names, host) for host in hosts},
             frames_lost_count=self._recorder.lost_count,
+            said=tuple(
+                line
+                for host in hosts
+                for line in read_said(self._names, host, self._recorder.origin_s)
+            ),
         )
 
     def close(self) -> None:

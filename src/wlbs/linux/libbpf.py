@@ -279,11 +279,10 @@ def entries(map_fd: int, sizes: tuple[int, int], count_max: int) -> Iterator[tup
         *(map_fd, None, ctypes.byref(position), keys, values, ctypes.byref(count), None),
         tolerated=(errno.ENOENT,),  # there are no more
     )
+    all_keys, all_values = keys.raw, values.raw
     for at in range(count.value):
-        yield (
-            keys.raw[at * key_size : (at + 1) * key_size],
-            values.raw[at * value_size : (at + 1) * value_size],
-        )
+        key = all_keys[at * key_size : (at + 1) * key_size]
+        yield key, all_values[at * value_size : (at + 1) * value_size]
 
 
 def possible_cpu_count() -> int:

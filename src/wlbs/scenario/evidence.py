@@ -151,6 +151,20 @@ class LogEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """One line of a host's agent for its operator: ``event`` is what it is about.
+
+    The only evidence that comes from inside. No expectation about the service asks for it; those
+    that do judge whether the operator was told the truth.
+    """
+
+    at_s: float
+    host: str
+    event: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All that was observed in one run; ``counters`` counts frames by reason for each host.
 
@@ -174,3 +188,4 @@ class Evidence:
     The ports are those of the hosts, the direction is to the node.
     """
     frames_lost_count: int = 0
+    said: tuple[Said, ...] = ()

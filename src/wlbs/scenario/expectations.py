@@ -9,6 +9,7 @@ is judged.
 from dataclasses import dataclass
 from enum import StrEnum, unique
 
+from wlbs.core.protocol.diagnosing import Finding
 from wlbs.core.reason import Reason
 
 
@@ -30,6 +31,8 @@ class Holds(StrEnum):
     NO_HOST_RESET = "no host resets a connection"
     KEPT_ONCE = "no frame is kept by two hosts"
     COUNTED_ONCE = "the kernels together count no more frames kept than were sent"
+    SENT_THRICE = "no frame is on the wire more than three times"
+    """As its client sent it, from the receiver to the owner, and on to who had it before."""
     NEIGHBOURS_TRUE = "no client ever holds a station's MAC for the virtual IP"
 
 
@@ -159,6 +162,96 @@ class FinishedLate:
     after: str
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """At some time from the moment on a switch takes the VMAC for an address behind a node's port.
+
+    Judged until the label ``until``, or the end of the run.
+    """
+
+    node: str
+    after: str
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """From ``within_s`` after the moment on no switch knows a port for the VMAC."""
+
+    after: str
+    within_s: float
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """From ``within_s`` after the moment on each new attempt is answered on its first SYN."""
+
+    batch: str
+    after: str
+    within_s: float = 0.0
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """From ``within_s`` after the moment on no new attempt is answered on its first SYN."""
+
+    batch: str
+    after: str
+    within_s: float = 0.0
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A capture is relayed around: attempts fail for a while, and then no more.
+
+    ``relay_ms`` runs from the moment a switch learned the VMAC at the captor's port to the start of
+    the first of a row of attempts, of all these batches, that are all answered on their first SYN
+    until ``until``; it is a figure of the run and must not exceed ``relay_ms_max``. Nothing is
+    shown unless an attempt failed, or needed a second SYN.
+    """
+
+    batches: tuple[str, ...]
+    captor: str
+    after: str
+    relay_ms_max: float
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivesMasked:
+    """Each frame that a host is told to send from the VMAC is on the wire, its source masked."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Some agent says within ``within_s`` of the moment how frames travel, and whose port has them.
+
+    ``captor`` is None where no host's port has. Until ``until`` no agent names another. Without
+    a moment anything counts that was said since agents began.
+    """
+
+    finding: Finding
+    captor: str | None
+    after: str
+    within_s: float
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tells:
+    """A host's agent says within ``within_s`` of the moment a line in which all these words are."""
+
+    host: str
+    words: tuple[str, ...]
+    after: str
+    within_s: float
+
+
 Expects = (
     Holds
     | FairShare
@@ -174,4 +267,12 @@ Expects = (
     | KeptAs
     | OpenedTwice
     | FinishedLate
+    | Learned
+    | Forgotten
+    | Served
+    | Unserved
+    | Relayed
+    | ArrivesMasked
+    | Names
+    | Tells
 )

@@ -11,23 +11,31 @@ from collections.abc import Callable
 from typing import Final, assert_never
 
 from wlbs.scenario.expectations import (
+    ArrivesMasked,
     Expects,
     FairShare,
     FinishedLate,
     FlagsGone,
     Follows,
+    Forgotten,
     Holds,
     KeptAs,
+    Learned,
     LeaseMargin,
+    Names,
     NonceChanged,
     NoneBroken,
     NothingNewAt,
     OpenedTwice,
+    Relayed,
+    Served,
     TableExact,
     TakenOver,
+    Tells,
     Unbroken,
+    Unserved,
 )
-from wlbs.scenario.judging import clients, kernel, ownership, racing, wire
+from wlbs.scenario.judging import capturing, clients, kernel, ownership, racing, saying, wire
 from wlbs.scenario.judging.observed import Observed
 from wlbs.scenario.report import Expectation
 
@@ -46,6 +54,7 @@ _HOLDS: Final[dict[Holds, Callable[[Observed, str], Expectation]]] = {
     Holds.NO_HOST_RESET: racing.no_host_reset,
     Holds.KEPT_ONCE: racing.kept_once,
     Holds.COUNTED_ONCE: racing.counted_once,
+    Holds.SENT_THRICE: capturing.sent_thrice,
     Holds.NEIGHBOURS_TRUE: wire.neighbours_true,
 }
 
@@ -107,6 +116,33 @@ def _judge(  # noqa: C901, PLR0911, PLR0912 - one line for each kind of expectat
             return racing.opened_twice(observed, expects)
         case FinishedLate():
             return racing.finished_late(observed, expects)
+        case Learned() | Forgotten() | Served() | Unserved() | Relayed() | ArrivesMasked():
+            return _judge_capture(observed, expects)
+        case Names():
+            return saying.names(observed, expects)
+        case Tells():
+            return saying.tells(observed, expects)
+        case _:
+            assert_never(expects)
+
+
+def _judge_capture(
+    observed: Observed,
+    expects: Learned | Forgotten | Served | Unserved | Relayed | ArrivesMasked,
+) -> Expectation:
+    match expects:
+        case Learned():
+            return capturing.learned(observed, expects)
+        case Forgotten():
+            return capturing.forgotten(observed, expects)
+        case Served():
+            return capturing.served(observed, expects)
+        case Unserved():
+            return capturing.unserved(observed, expects)
+        case Relayed():
+            return capturing.relayed(observed, expects)
+        case ArrivesMasked():
+            return capturing.arrives_masked(observed, expects)
         case _:
             assert_never(expects)
 
@@ -123,6 +159,8 @@ def _figures(observed: Observed, expects: Expects) -> dict[str, float]:
                 found[name] = round(counts[host.name] / total, 4)
         case TakenOver():
             found["gap_ms"] = clients.gap_ms(observed, expects)
+        case Relayed():
+            found["relay_ms"] = capturing.relay_ms(observed, expects)
         case LeaseMargin():
             found["lease_margin_ms"] = ownership.lease_margin_ms(observed, expects)
         case Follows(figure=figure) if figure:

@@ -16,6 +16,9 @@ EXPERIMENTAL: Final = 0x88B5
 """An ethertype for local experiments (IEEE 802, 9.2.4): nobody answers it."""
 RARP: Final = 0x8035
 """Reverse ARP (RFC 903)."""
+PROGRAM: Final = "netmon"
+"""How a program calls itself that sends from the VMAC: what an agent is to name."""
+
 PAYLOAD: Final = b"wlbs: a frame with a source that is not its sender's"
 SIZE_MIN: Final = 60
 """Switches may drop what is shorter (IEEE 802.3, 3.2.7: 64 octets with the checksum)."""

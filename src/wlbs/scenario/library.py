@@ -7,6 +7,7 @@ Knows which there are; what happens in each is in the package `scripts`.
 from collections.abc import Callable
 from typing import Final
 
+from wlbs.scenario.scripts.capturing import q258609_heal, q258609_nt4, q258609_w2k
 from wlbs.scenario.scripts.failing import (
     crash,
     crash_busy,
@@ -20,6 +21,7 @@ from wlbs.scenario.scripts.racing import handover_races
 from wlbs.scenario.scripts.serving import serve
 from wlbs.scenario.scripts.showing import show
 from wlbs.scenario.scripts.splitting import one_way, partition
+from wlbs.scenario.scripts.stealing import hijack, leak_on_join, no_flood, tree, vmware_1556
 from wlbs.scenario.steps import Cut, Scenario
 from wlbs.scenario.topology import Topology
 
@@ -37,6 +39,14 @@ _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     one_way,
     partition,
     handover_races,
+    q258609_nt4,
+    q258609_w2k,
+    q258609_heal,
+    hijack,
+    vmware_1556,
+    no_flood,
+    leak_on_join,
+    tree,
 )
 
 SCENARIOS: Final[dict[str, Scenario]] = {

@@ -44,8 +44,8 @@ STEP_S_MAX: Final = 6.0
 """Longer than any step takes that does not say itself how long it may: for attempts enough flows
 are drawn to last until they are to end. An agent that begins takes one to two seconds."""
 
-_AWAITED: Final = (AwaitStopped, AwaitHolders, CloseConnections)
-"""Steps that count from their end."""
+_AWAITED: Final = (Wait, AwaitStopped, AwaitHolders, CloseConnections, SendFrom)
+"""Steps that count from their end; a program that sends takes a while to begin."""
 
 
 ClientStep = (

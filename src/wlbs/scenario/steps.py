@@ -126,6 +126,7 @@ class Wait:
 
     seconds: float
     drawn_s: float = 0.0
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ from wlbs.core.reason import Action
 from wlbs.core.rules import HostIndex
 from wlbs.core.sighting import Sender, Where
 from wlbs.scenario.evidence import LogEntry
+from wlbs.scenario.leaking import PROGRAM
 from wlbs.scenario.topology import Node
 from wlbs.sim.agent import BUSY, CALM, Agent, Hands
 from wlbs.sim.frames import Path, ethernet, is_for, read_tcp, read_udp, tcp, udp
@@ -60,7 +61,7 @@ from wlbs.sim.station import Station
 PROBE_SOURCE_PORT: Final = 49152
 """Where the agent's socket for probes lives: the first dynamic port (RFC 6335, 6)."""
 
-LEAKER: Final = Sender("netmon", 4711, 258609)
+LEAKER: Final = Sender(PROGRAM, 4711, 258609)
 """What sends below the guard here, as the real kernel would name it: process and socket."""
 
 FIRST_NONCE: Final = 1_800_000_000_000_000_000
@@ -133,6 +134,7 @@ class Host:
             nonce = FIRST_NONCE + now + self._agents.between(0, 999)
             self.kernel = Kernel(self._around.schedule, self._stack, nonce, self._parts)
             self.nonces.append(nonce)
+            self._station.mac = self.cluster.station_mac(self.node.mac)
             if self.cluster.group is not None:
                 self.groups.join(self.cluster.group)
         incarnation = Incarnation(self.node.mac, self.kernel.boot_nonce, is_fresh)
@@ -169,6 +171,7 @@ class Host:
         if self.cluster.group is not None:
             self.groups.leave(self.cluster.group)
         self.kernel = None
+        self._station.mac = self.node.mac
 
     def tell(self, event: StartRequested | StopRequested | DrainstopRequested) -> None:
         """Bring an operator's word to the agent."""
@@ -228,7 +231,7 @@ class Host:
 
     def _take_in(self, data: bytes) -> None:
         """Hand a frame to the host's stack, as the filter left it."""
-        if not is_for(self.node.mac, data):
+        if not is_for(self._station.mac, data):
             return
         frame = parse(data)
         if not isinstance(frame, Frame):

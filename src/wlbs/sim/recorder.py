@@ -7,7 +7,16 @@ the services' logs. Knows nothing of what should be in it.
 
 from wlbs.core.address import IpAddress, Mac
 from wlbs.core.pcap import CapturedFrame, write_capture
-from wlbs.scenario.evidence import BridgeEntry, Direction, LogEntry, NeighbourEntry, SeenFrame
+from wlbs.core.protocol.effects import Effect
+from wlbs.core.protocol.telling import fields_of
+from wlbs.scenario.evidence import (
+    BridgeEntry,
+    Direction,
+    LogEntry,
+    NeighbourEntry,
+    Said,
+    SeenFrame,
+)
 from wlbs.scenario.forwarding import TableHistory
 from wlbs.sim.schedule import NS_PER_S, Schedule
 
@@ -24,6 +33,7 @@ class Recorder:
         self._kept: list[tuple[int, str, bytes]] = []
         self._changes: list[tuple[int, str, Mac, str | None]] = []
         self._neighbours: list[tuple[int, str, IpAddress, Mac]] = []
+        self._told: list[tuple[int, str, dict[str, str]]] = []
 
     def see(self, port: str, direction: Direction, data: bytes) -> None:
         """Record a frame at a port."""
@@ -44,6 +54,11 @@ class Recorder:
     def meet(self, client: str, address: IpAddress, mac: Mac) -> None:
         """Record a client's new neighbour."""
         self._neighbours.append((int(self._schedule.now), client, address, mac))
+
+    def tell(self, host: str, effects: tuple[Effect, ...]) -> None:
+        """Record what a host's agent tells its operator."""
+        lines = [fields for each in effects if (fields := fields_of(each))]
+        self._told += [(int(self._schedule.now), host, fields) for fields in lines]
 
     def seconds(self, at_ns: int) -> float:
         """Return an instant as evidence gives it."""
@@ -78,6 +93,12 @@ class Recorder:
         return tuple(
             NeighbourEntry(self.seconds(at), client, address, mac)
             for at, client, address, mac in self._neighbours
+        )
+
+    def said(self) -> tuple[Said, ...]:
+        """Return what the agents told."""
+        return tuple(
+            Said(self.seconds(at), host, fields["event"], fields) for at, host, fields in self._told
         )
 
     def capture(self, port: str) -> bytes:

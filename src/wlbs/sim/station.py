@@ -45,6 +45,8 @@ class Station:
     ) -> None:
         """Send frames by ``transmit``."""
         self.node = node
+        self.mac = node.mac
+        """What the interface has as its address now; in mode unicast that of the cluster."""
         self._schedule = schedule
         self._transmit = transmit
         self._on_neighbour = on_neighbour
@@ -56,7 +58,7 @@ class Station:
         hop = next_hop(destination)
         mac = self._neighbours.get(hop)
         if mac is not None:
-            self._transmit(ethernet(mac, self.node.mac, EtherType.IPV4, packet))
+            self._transmit(ethernet(mac, self.mac, EtherType.IPV4, packet))
             return
         is_new = hop not in self._questions
         self._questions.setdefault(hop, Question()).packets.append(packet)
@@ -69,8 +71,8 @@ class Station:
             return
         if arp.operation == ARP_REQUEST:
             self._learn(arp.sender_ip, arp.sender_mac)
-            body = arp_answer(self.node.mac, self.node.address, arp.sender_mac, arp.sender_ip)
-            self._transmit(ethernet(arp.sender_mac, self.node.mac, EtherType.ARP, body))
+            body = arp_answer(self.mac, self.node.address, arp.sender_mac, arp.sender_ip)
+            self._transmit(ethernet(arp.sender_mac, self.mac, EtherType.ARP, body))
         elif arp.operation == ARP_ANSWER and self._is_wanted(arp.sender_ip):
             self._learn(arp.sender_ip, arp.sender_mac)
 
@@ -83,7 +85,7 @@ class Station:
             self._on_neighbour(ip, mac)
         question = self._questions.pop(ip, None)
         for packet in question.packets if question else ():
-            self._transmit(ethernet(mac, self.node.mac, EtherType.IPV4, packet))
+            self._transmit(ethernet(mac, self.mac, EtherType.IPV4, packet))
 
     def _ask(self, ip: IpAddress) -> None:
         question = self._questions.get(ip)
@@ -93,8 +95,8 @@ class Station:
             del self._questions[ip]
             return
         question.asked_count += 1
-        body = arp_request(self.node.mac, self.node.address, ip)
-        self._transmit(ethernet(BROADCAST, self.node.mac, EtherType.ARP, body))
+        body = arp_request(self.mac, self.node.address, ip)
+        self._transmit(ethernet(BROADCAST, self.mac, EtherType.ARP, body))
         self._schedule.after(ASK_INTERVAL_NS, lambda: self._ask(ip))
 
 

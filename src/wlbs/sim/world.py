@@ -296,6 +296,7 @@ class SimWorld:
             neighbours=self.recorder.neighbours(),
             log=tuple(self.recorder.log),
             counters={host.node.name: counters_of(host) for host in hosts},
+            said=self.recorder.said(),
         )
 
     def captures(self) -> dict[str, bytes]:
@@ -358,6 +359,7 @@ class SimWorld:
 
     def _on_event(self, host: Host, event: Event, effects: tuple[Effect, ...]) -> None:
         self.trace.take(host.node.name, event, effects)
+        self.recorder.tell(host.node.name, effects)
 
     def _on_done(self, host: Host, event: Event, at: Instant) -> None:
         if isinstance(event, HeartbeatReceived) and self._checker is not None:

@@ -86,7 +86,7 @@ def gap_ms(observed: Observed, wanted: TakenOver) -> float | None:
         answered_by = attempt.answered_by
         if attempt.at_s < moment.at_s or (answered_by and answered_by == lost_host):
             continue
-        if answered_by is None or _syn_count(flows, attempt) != 1:
+        if not is_prompt(flows, attempt):
             is_failing_seen = True
         elif is_failing_seen:
             return round((attempt.at_s - moment.at_s) * _MS, 3)
@@ -170,6 +170,11 @@ def _none_failed(observed: Observed, what: str, attempts: tuple[Attempt, ...]) -
 
 def _attempts(observed: Observed, batch: str) -> tuple[Attempt, ...]:
     return tuple(each for each in observed.evidence.attempts if each.batch == batch)
+
+
+def is_prompt(flows: dict[FlowId, list[Exchange]], attempt: Attempt) -> bool:
+    """Tell whether an attempt was answered, and on its first SYN."""
+    return attempt.answered_by is not None and _syn_count(flows, attempt) == 1
 
 
 def _syn_count(flows: dict[FlowId, list[Exchange]], attempt: Attempt) -> int:

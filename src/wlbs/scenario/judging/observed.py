@@ -65,7 +65,9 @@ class Observed:
     cluster: Cluster = field(init=False)
     """The cluster as it is set up, under any key: for its addresses."""
     sent: list[SeenSegment] = field(default_factory=list)
-    """Segments to and from the virtual IP as nodes sent them."""
+    """Segments to the virtual IP as clients sent them, and from it as hosts did."""
+    relayed: list[SeenSegment] = field(default_factory=list)
+    """Segments to the virtual IP as hosts sent them on."""
     delivered: list[SeenSegment] = field(default_factory=list)
     """The same as the switch handed them out."""
     kept: list[SeenSegment] = field(default_factory=list)
@@ -80,6 +82,7 @@ class Observed:
             self.cluster.masked_mac(HostIndex(host.number - 1), host.mac): host.name
             for host in self.topology.hosts
         }
+        at_hosts = {host.name for host in self.topology.hosts}
         # The switch floods: most frames are copies of one that has just been read.
         read = lru_cache(maxsize=_COPIES_APART_MAX)(parse)
         for seen in self.evidence.frames:
@@ -89,7 +92,9 @@ class Observed:
             is_sent = seen.direction is Direction.FROM_NODE
             segment = _segment(self.topology.vip, seen, frame)
             if segment:
-                (self.sent if is_sent else self.delivered).append(segment)
+                is_relayed = is_sent and segment.is_to_vip and seen.port in at_hosts
+                sent = self.relayed if is_relayed else self.sent
+                (sent if is_sent else self.delivered).append(segment)
             if is_sent and isinstance(frame.payload, Arp):
                 self.arps.append(SeenArp(seen, frame.payload))
             if not is_sent and frame.source in hosts:
