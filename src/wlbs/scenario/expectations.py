@@ -31,10 +31,10 @@ class Holds(StrEnum):
     NO_HOST_RESET = "no host resets a connection"
     KEPT_ONCE = "no frame is kept by two hosts"
     COUNTED_ONCE = "the kernels together count no more frames kept than were sent"
-    OWN_ARP_TRUE = "every host's own ARP names the address that all it sends shows"
-    SENT_ONCE = "no node sends a packet that another has sent"
     SENT_THRICE = "no frame is on the wire more than three times"
     """As its client sent it, from the receiver to the owner, and on to who had it before."""
+    OWN_ARP_TRUE = "every host's own ARP names the address that all it sends shows"
+    SENT_ONCE = "no node sends a packet that another has sent"
     NEIGHBOURS_TRUE = "no client ever holds a station's MAC for the virtual IP"
 
 

@@ -65,9 +65,9 @@ _HOLDS: Final[dict[Holds, Callable[[Observed, str], Expectation]]] = {
     Holds.NO_HOST_RESET: racing.no_host_reset,
     Holds.KEPT_ONCE: racing.kept_once,
     Holds.COUNTED_ONCE: racing.counted_once,
+    Holds.SENT_THRICE: capturing.sent_thrice,
     Holds.OWN_ARP_TRUE: reaching.own_arp_true,
     Holds.SENT_ONCE: reaching.sent_once,
-    Holds.SENT_THRICE: capturing.sent_thrice,
     Holds.NEIGHBOURS_TRUE: wire.neighbours_true,
 }
 
@@ -176,10 +176,10 @@ def _figures(observed: Observed, expects: Expects) -> dict[str, float]:
                 found[name] = round(counts[host.name] / total, 4)
         case TakenOver():
             found["gap_ms"] = clients.gap_ms(observed, expects)
-        case Bystanders():
-            found["bystander_share"] = reaching.bystander_share(observed)
         case Relayed():
             found["relay_ms"] = capturing.relay_ms(observed, expects)
+        case Bystanders():
+            found["bystander_share"] = reaching.bystander_share(observed)
         case LeaseMargin():
             found["lease_margin_ms"] = ownership.lease_margin_ms(observed, expects)
         case Follows(figure=figure) if figure:

@@ -40,10 +40,6 @@ _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     one_way,
     partition,
     handover_races,
-    unicast,
-    hub_unmasked,
-    multicast,
-    igmp,
     q258609_nt4,
     q258609_w2k,
     q258609_heal,
@@ -52,6 +48,10 @@ _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     no_flood,
     leak_on_join,
     tree,
+    unicast,
+    hub_unmasked,
+    multicast,
+    igmp,
 )
 
 SCENARIOS: Final[dict[str, Scenario]] = {

@@ -225,10 +225,6 @@ class Client:
         if socket is not None:
             socket.vanish()
 
-    def _is_local(self, address: IpAddress) -> bool:
-        """Whether an address is this node's, or of the network behind it."""
-        return next_hop(address) == self.node.address
-
     def receive(self, data: bytes) -> None:
         """Take a frame from the wire, if it is for this node."""
         if not is_for(self.node.mac, data):
@@ -242,6 +238,10 @@ class Client:
             segment = read_tcp(data, frame.payload)
             if segment:
                 self._stack.receive(segment)
+
+    def _is_local(self, address: IpAddress) -> bool:
+        """Whether an address is this node's or behind it: frames to a group bring all packets."""
+        return next_hop(address) == self.node.address
 
 
 def ask(schedule: Schedule, stack: TcpStack, server: IpAddress, asking: Asking) -> None:
