@@ -243,6 +243,10 @@ class Client:
             if segment:
                 self._stack.receive(segment)
 
+    def _is_local(self, address: IpAddress) -> bool:
+        """Whether an address is this node's or behind it: frames to a group bring all packets."""
+        return next_hop(address) == self.node.address
+
 
 def ask(schedule: Schedule, stack: TcpStack, server: IpAddress, asking: Asking) -> None:
     """Have a node's stack open a connection, and settle the outcome within a patience."""
