@@ -61,6 +61,7 @@ class Case:
     rule_count: int
     owner: HostIndex = OTHER
     destination: Mac = VMAC
+    receiver: HostIndex | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ CASES: Final = tuple(
             count,
             destination=Mac.parse("02:00:00:00:00:77"),
         ),
+        Case(f"mine by relay, {count} rules", Reason.OWNER, count, OWN, receiver=OWN),
+        Case(f"awaited by relay, {count} rules", Reason.RELAY_AWAITED, count, receiver=OTHER),
     )
 )
 
@@ -199,6 +202,7 @@ def table(case: Case) -> FilterTable:
         vips=(Vip(IpAddress.parse("10.0.0.1"), OWN),),
         rules=rules,
         buckets=(buckets,) * (case.rule_count + 1),
+        receiver=case.receiver,
     )
 
 

@@ -52,7 +52,9 @@ SETTINGS: Final = (
         for interface in ("all", "default", "lo", "eth0")
         for name in ("arp_ignore", "arp_announce", "rp_filter")
     ),
+    "net/ipv4/conf/eth0/arp_notify",
     "net/ipv6/conf/eth0/addr_gen_mode",
+    "net/ipv6/conf/eth0/ndisc_notify",
     "net/mptcp/allow_join_initial_addr_port",
 )
 

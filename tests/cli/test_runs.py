@@ -37,8 +37,9 @@ def order(
     runs: int | None = None,
     sabotage: str | None = None,
     shape: str | None = None,
+    as_json: bool = True,
 ) -> RunOrder:
-    return RunOrder(scenario, False, None, None, shape, runs, 7, sabotage, True)  # noqa: FBT003
+    return RunOrder(scenario, False, None, None, shape, runs, 7, sabotage, as_json)  # noqa: FBT003
 
 
 def play(wanted: RunOrder) -> tuple[int, Played]:
@@ -100,3 +101,11 @@ def test_a_scenario_is_played_in_the_shape_asked_for() -> None:
 def test_what_no_tree_could_cut_is_refused_in_one() -> None:
     with pytest.raises(click.UsageError, match="no switch of a tree"):
         play(order("partition", shape="tree"))
+
+
+def test_a_failure_is_told_with_all_it_takes_to_repeat_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    play(order(shape="hub", sabotage="cut-wire", as_json=False))
+    told = capsys.readouterr().out
+    assert "repeat it: wlbs play run serve --seed 7 --shape hub --sabotage cut-wire" in told

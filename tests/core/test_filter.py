@@ -291,11 +291,6 @@ def test_what_is_no_liveness_probe_of_this_host_is_not_answered(
 
 
 MASKED = "02:01:0a:00:00:01"
-SECOND = "52:00:00:00:00:12"
-THIRD = "52:00:00:00:00:13"
-STATIONS = tuple(
-    (HostIndex(index), Mac.parse(mac)) for index, mac in enumerate((STATION, SECOND, THIRD))
-)
 
 
 @pytest.fixture
@@ -348,6 +343,13 @@ def test_hosts_that_do_not_mask_hear_each_other(classic: FilterTable) -> None:
     assert reason_for(unmasked, to(VMAC, VMAC) / ip() / TCP()) is Reason.OWNER
 
 
+SECOND = "52:00:00:00:00:12"
+THIRD = "52:00:00:00:00:13"
+STATIONS = tuple(
+    (HostIndex(index), Mac.parse(mac)) for index, mac in enumerate((STATION, SECOND, THIRD))
+)
+
+
 def relaying(
     table: FilterTable,
     receiver: HostIndex,
@@ -363,16 +365,6 @@ def relaying(
         receiver=receiver,
         station_macs=STATIONS,
     )
-
-
-def relayed(packet: Packet, source: str, ttl: int = 64) -> Packet:
-    """Return a packet as it comes to host 1 from another that relayed it."""
-    packet = packet.copy()
-    packet.src, packet.dst, packet[IP].ttl = source, STATION, ttl
-    return packet
-
-
-THREE = HostIndex(2)
 
 
 @pytest.mark.parametrize("frame", [SYN, SEGMENT, QUERY, PING])
@@ -393,11 +385,6 @@ def test_others_wait_for_what_is_relayed(table: FilterTable, frame: Packet) -> N
     assert reason_for(following, frame) is Reason.RELAY_AWAITED
 
 
-def test_a_relayed_frame_is_the_owners_as_any_other(table: FilterTable) -> None:
-    assert reason_for(relaying(table, TWO, ONE), relayed(SYN, SECOND)) is Reason.OWNER
-    assert reason_for(relaying(table, TWO, THREE), relayed(SYN, SECOND)) is Reason.NOT_OWNER
-
-
 def test_arp_to_the_vmac_is_answered_by_the_receiver(table: FilterTable) -> None:
     receiving = relaying(table, ONE, TWO)
     assert reason_for(receiving, to(VMAC) / REQUEST) is Reason.ARP_ANSWERED
@@ -409,71 +396,3 @@ def test_without_a_lease_nothing_is_relayed(table: FilterTable) -> None:
     others = relaying(table, ONE, TWO)
     assert reason_for(others, SYN, lease_live=False) is Reason.NOT_OWNER
     assert reason_for(others, SEGMENT, lease_live=False) is Reason.LEASE_EXPIRED
-
-
-@pytest.mark.parametrize("owner", [NOBODY, HostIndex(5)])
-def test_nothing_is_relayed_to_who_takes_no_part(table: FilterTable, owner: HostIndex) -> None:
-    reason = Reason.DISABLED if owner == NOBODY else Reason.NOT_OWNER
-    assert reason_for(relaying(table, ONE, owner), SYN) is reason
-
-
-def test_nothing_is_relayed_to_the_vmac(table: FilterTable) -> None:
-    """Where hosts do not mask, all have it: what is sent there would be everybody's again."""
-    loud = dataclasses.replace(relaying(table, ONE, TWO), station_macs=((TWO, table.vmac),))
-    assert reason_for(loud, SYN) is Reason.NOT_OWNER
-
-
-@pytest.mark.parametrize(
-    ("owner", "following", "source", "relay_to"),
-    [
-        (ONE, TWO, SECOND, None),  # back to whom it came from
-        (ONE, THREE, SECOND, THREE),
-        (ONE, ONE, SECOND, None),  # nobody else
-        (ONE, THREE, THREE, None),  # not from the receiver
-        (THREE, TWO, SECOND, None),  # back again, and to the receiver
-        (TWO, THREE, SECOND, THREE),  # a holder, while the receiver is the owner
-        (THREE, ONE, SECOND, None),
-    ],
-)
-def test_a_segment_that_nobody_claims_goes_on_to_the_next_holder(
-    table: FilterTable,
-    owner: HostIndex,
-    following: HostIndex,
-    source: str,
-    relay_to: HostIndex | None,
-) -> None:
-    flagged = relaying(table, TWO, owner, Mark.FLAGGED, following)
-    frame = bytes(relayed(SEGMENT, source))
-    verdict = decide(flagged, frame, claim=Claim.NONE, lease_live=True)
-    assert verdict.relay_to == relay_to
-    assert verdict.reason is (Reason.UNCLAIMED if relay_to is None else Reason.RELAYED)
-    if relay_to is None:
-        return
-    sent = rewrite(flagged, frame, verdict, lease_live=True)
-    expected = SEGMENT.copy()
-    expected.dst, expected.src, expected.ttl = THIRD, STATION, 63
-    assert sent == bytes(expected)
-    assert reason_for(flagged, frame, Claim.SOCKET) is Reason.CLAIMED
-
-
-def test_the_receivers_own_sockets_are_asked_first(table: FilterTable) -> None:
-    flagged = relaying(table, ONE, ONE, Mark.FLAGGED, THREE)
-    assert reason_for(flagged, SEGMENT, Claim.SOCKET) is Reason.CLAIMED
-    verdict = decide(flagged, bytes(SEGMENT), claim=Claim.NONE, lease_live=True)
-    assert verdict.relay_to == THREE
-    left = relaying(table, ONE, TWO, Mark.FLAGGED | Mark.EARLIER_HOLDER, THREE)
-    assert decide(left, bytes(SEGMENT), claim=Claim.NONE, lease_live=True).relay_to == TWO
-
-
-def test_a_chain_ends_at_the_receiver_and_with_the_time_to_live(table: FilterTable) -> None:
-    receiving = relaying(table, ONE, TWO, Mark.FLAGGED, THREE)
-    assert reason_for(receiving, relayed(SEGMENT, SECOND)) is Reason.UNCLAIMED
-    holding = relaying(table, TWO, TWO, Mark.FLAGGED, THREE)
-    assert reason_for(holding, relayed(SEGMENT, SECOND, ttl=2)) is Reason.RELAYED
-    assert reason_for(holding, relayed(SEGMENT, SECOND, ttl=1)) is Reason.UNCLAIMED
-
-
-def test_indices_only_rise_from_holder_to_holder(tables: tuple[FilterTable, ...]) -> None:
-    second = dataclasses.replace(tables[1], station_mac=Mac.parse(STATION))
-    falling = relaying(second, THREE, THREE, Mark.FLAGGED, ONE)
-    assert reason_for(falling, relayed(SEGMENT, THIRD)) is Reason.UNCLAIMED

@@ -15,6 +15,7 @@ from wlbs.scenario.steps import (
     SendCookies,
     SendFlows,
     SendFrom,
+    Visit,
 )
 from wlbs.scenario.topology import Topology
 
@@ -39,7 +40,7 @@ def strangers(scenario: Scenario) -> set[str]:
     opened = {
         step.batch
         for step in scenario.steps
-        if isinstance(step, SendFlows | SendAgain | OpenConnections | BeginAttempts)
+        if isinstance(step, SendFlows | SendAgain | OpenConnections | BeginAttempts | Visit)
     }
     found = set()
     for part in (*scenario.steps, *scenario.expects):

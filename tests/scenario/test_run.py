@@ -38,6 +38,7 @@ from wlbs.scenario.steps import (
     Step,
     StopSending,
     Vanish,
+    Visit,
     Wait,
     Way,
 )
@@ -88,6 +89,10 @@ class Script:
     def vanish(self, batch: str) -> None:
         """Note it."""
         self.asked.append(f"vanish {batch}")
+
+    def visit(self, batch: str) -> None:
+        """Note it."""
+        self.asked.append(f"visit {batch}")
 
     def begin_attempts(self, flows: tuple[PlannedFlow, ...], interval_s: float) -> None:
         """Note it."""
@@ -183,6 +188,7 @@ EVERYTHING = scenario(
     Vanish("lasting"),
     CloseConnections("lasting", "h1"),
     EndAttempts("new"),
+    Visit("visits"),
     SendFrom("h2", Leaked.RARP, Way.UNDER, count=3),
     StopSending("h2"),
     SetAgeing(2.5),
@@ -211,6 +217,7 @@ def test_steps_are_taken_in_their_order() -> None:
         "vanish lasting",
         "close lasting h1",
         "end new",
+        "visit visits",
         "3 rarp from under h2",
         "stop sending h2",
         "ageing 2.5",

@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 
 from wlbs.core.address import IpAddress, Mac
-from wlbs.core.frame import Arp, Frame, Packet, parse
+from wlbs.core.frame import Arp, EtherType, Frame, Packet, parse
 from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import LogEntry
 from wlbs.scenario.topology import Node, Topology, address_behind
 from wlbs.sim.client import PATIENCE_NS, Client
-from wlbs.sim.frames import RST, TcpSegment, read_tcp, tcp
+from wlbs.sim.frames import RST, SYN, Path, TcpSegment, ethernet, read_tcp, tcp
 from wlbs.sim.prng import Prng
 from wlbs.sim.schedule import NS_PER_MS, NS_PER_S, Schedule
 from wlbs.sim.service import Web, WebConnection
@@ -122,6 +122,21 @@ def test_a_client_answers_for_the_network_behind_it(segment: Segment) -> None:
     assert segment.work.attempts(0)[0].answered_by == "h1"
     assert next_hop(source) == client.address
     assert next_hop(IpAddress.parse("10.9.0.9")) == IpAddress.parse("10.9.0.9")
+
+
+def test_a_client_leaves_alone_what_a_group_frame_brings_for_others(segment: Segment) -> None:
+    client = segment.clients["c1"]
+    stray = TcpSegment(Path(SERVER.address, 1, TOPOLOGY.vip, 80), 1, 0, SYN)
+    group = Mac.parse("03:bf:0a:09:00:64")
+    heard: list[bytes] = []
+    segment.receivers = [(SERVER.mac, heard.append)]
+    client.receive(ethernet(group, SERVER.mac, EtherType.IPV4, tcp(stray)))
+    segment.run(NS_PER_S)
+    assert heard == []
+    own = TcpSegment(Path(SERVER.address, 1, client.node.address, 80), 1, 0, SYN)
+    client.receive(ethernet(client.node.mac, SERVER.mac, EtherType.IPV4, tcp(own)))
+    segment.run(NS_PER_S)
+    assert heard, "nobody listens there, and that is said"
 
 
 def test_who_is_not_answered_gives_up(segment: Segment) -> None:

@@ -12,7 +12,7 @@ from wlbs.core.protocol.events import ConnectionsCounted, HeartbeatReceived, Tim
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import FilterTable
 from wlbs.scenario.evidence import Direction
-from wlbs.scenario.topology import Topology
+from wlbs.scenario.topology import Shape, Topology
 from wlbs.sim.schedule import Schedule
 from wlbs.sim.trace import Trace, words
 
@@ -23,12 +23,32 @@ from wlbs.sim.swarm import drawn_scenario
 print(*(run_in_sim(drawn_scenario(seed, Topology()), seed).digest for seed in (1, 2)))
 """
 
+SHAPES = """
+from wlbs.core.cluster import Mode
+from wlbs.scenario.setup import Setup
+from wlbs.scenario.steps import LimitFlooding, Scenario, SendFlows, SendFrom
+from wlbs.scenario.steps import SetAgeing, Spread, Wait
+from wlbs.scenario.topology import Shape, Topology
+from wlbs.sim.run import run_in_sim
+STEPS = (
+    SendFrom("x1", count=20, interval_s=0.01),
+    LimitFlooding(50),
+    SendFlows("some", 80, 20, Spread.PORTS),
+    SetAgeing(0.2),
+    Wait(1.0),
+)
+for shape in Shape:
+    setup = Setup(Mode.IGMP) if shape is Shape.SNOOPING else Setup()
+    topology = Topology(3, 2, shape, stranger=True)
+    print(run_in_sim(Scenario(shape, "", topology, STEPS, (), setup), 1).digest)
+"""
 
-def digests(hash_seed: str) -> list[str]:
+
+def digests(hash_seed: str, history: str = HISTORY) -> list[str]:
     """Run the same histories in a process of its own."""
     environment = os.environ | {"PYTHONHASHSEED": hash_seed}
     done = subprocess.run(
-        [sys.executable, "-c", HISTORY], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", history], env=environment, capture_output=True, text=True, check=True
     )
     return done.stdout.split()
 
@@ -37,6 +57,12 @@ def test_a_history_is_a_function_of_its_seed() -> None:
     first, other = digests("1")
     assert first != other
     assert digests("2") == [first, other]
+
+
+def test_a_history_is_a_function_of_its_seed_in_every_shape() -> None:
+    found = digests("1", SHAPES)
+    assert len(set(found)) == len(Shape)
+    assert digests("2", SHAPES) == found
 
 
 def test_a_trace_that_is_not_kept_has_the_same_digest_and_no_lines() -> None:

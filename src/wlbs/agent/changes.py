@@ -44,6 +44,9 @@ _AT_LEAST: Final = {
     "rp_filter": 2,
 }
 
+_ANNOUNCED: Final = ("net/ipv4/conf/{}/arp_notify", "net/ipv6/conf/{}/ndisc_notify")
+"""Say so when the hardware address changes: others would send to the old one for seconds."""
+
 _MPTCP_JOIN: Final = "net/mptcp/allow_join_initial_addr_port"
 """A further MPTCP subflow to the virtual IP would hash to another host than the first."""
 
@@ -142,7 +145,7 @@ def make(plan: Plan, datapath: Datapath, table: FilterTable, record: UndoRecord)
     datapath.install(table)
     datapath.attach_guard(index, plan.settings.tc)
     datapath.attach_ingress(index, plan.settings.xdp, plan.settings.tc)
-    _set_sysctls(plan.link.name, record)
+    _set_sysctls(plan.link.name, plan.cluster.mode, record)
     for change in plan.identity:
         _take(change, table.station_mac, record)
     _bring_up(plan.link.name, record)
@@ -207,17 +210,24 @@ def _take(change: Posture, station_mac: Mac, record: UndoRecord) -> None:
             assert_never(change)
 
 
-def _set_sysctls(interface: str, record: UndoRecord) -> None:
+def _set_sysctls(interface: str, mode: Mode, record: UndoRecord) -> None:
     for setting, least in _AT_LEAST.items():
         name = f"net/ipv4/conf/{interface}/{setting}"
         before = sysctl.read(name)
         if before is not None and int(before) < least:
             record.add(SysctlSet(name, before))
             sysctl.write(name, str(least))
-    before = sysctl.read(_MPTCP_JOIN)
-    if before not in {None, "0"}:
-        record.add(SysctlSet(_MPTCP_JOIN, str(before)))
-        sysctl.write(_MPTCP_JOIN, "0")
+    _set_sysctl(_MPTCP_JOIN, "0", record)
+    if mode is Mode.UNICAST:
+        for name in _ANNOUNCED:
+            _set_sysctl(name.format(interface), "1", record)
+
+
+def _set_sysctl(name: str, value: str, record: UndoRecord) -> None:
+    before = sysctl.read(name)
+    if before not in {None, value}:
+        record.add(SysctlSet(name, str(before)))
+        sysctl.write(name, value)
 
 
 def _bring_up(interface: str, record: UndoRecord) -> None:

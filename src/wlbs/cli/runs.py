@@ -123,7 +123,7 @@ def carry_out(context: click.Context, order: RunOrder, world: World) -> int:
             outcome = Outcome(world.start(scenario, seed + index, sabotage), sabotage)
             outcomes.append(outcome)
             if not order.as_json:
-                click.echo(_told(outcome, world.name))
+                click.echo(_told(outcome, world.name, order))
     if order.as_json:
         is_one = len(outcomes) == 1 and not (order.run_all or order.runs)
         plain = as_run(outcomes[0]) if is_one else as_runs(outcomes)
@@ -216,7 +216,7 @@ def _sized(scenario: Scenario, order: RunOrder) -> Scenario:
     return sized
 
 
-def _told(outcome: Outcome, world: str) -> str:
+def _told(outcome: Outcome, world: str, order: RunOrder) -> str:
     report = outcome.report
     broken = f", sabotaged: {outcome.sabotage}" if outcome.sabotage else ""
     lines = [f"{report.scenario} in the {report.world}, seed {report.seed}{broken}"]
@@ -225,7 +225,13 @@ def _told(outcome: Outcome, world: str) -> str:
         lines.append(f"  {mark} {each.at_s:6.2f} s  {each.what}: {each.seen}")
     lines.append("  " + ", ".join(f"{name} {value:g}" for name, value in report.figures.items()))
     repeat = f"wlbs {world} run {report.scenario} --seed {report.seed}"
-    repeat += f" --sabotage {outcome.sabotage}" if outcome.sabotage else ""
+    said = {
+        "hosts": order.hosts,
+        "clients": order.clients,
+        "shape": order.shape,
+        "sabotage": outcome.sabotage,
+    }
+    repeat += "".join(f" --{word} {value}" for word, value in said.items() if value is not None)
     lines.append("  every expectation held" if report.passed else f"  failed; repeat it: {repeat}")
     return "\n".join(lines)
 

@@ -33,14 +33,8 @@ Giving the SYN to the earlier holder would keep the bucket contested while clien
 A host that was stopped serves not even its connections: its lease is out, and it drops whatever it
 would hold.
 
-Where the segment does not flood, one host alone gets what is sent to the VMAC: the *receiver*. It
-keeps its own and relays the rest, each frame to the bucket's owner by the owner's own address. All
-others take relayed frames only, and drop what comes from the segment: it was, or will be, relayed
-too. A segment that nobody claims at the owner of a flagged bucket goes on from one possible holder
-to the next, whose indices only rise; the end is silence, not a reset. Hosts whose tables disagree
-may each take another for the owner, so indices alone do not bring every chain to its end: whoever
-sends on what was relayed already takes one off the packet's time to live, as any router does.
-Without a live lease nothing is relayed: others may have taken over.
+While one host receives for all, what it does not keep is sent on: `relay` says to whom. All others
+take relayed frames only. Without a live lease nothing is relayed: others may have taken over.
 """
 
 from dataclasses import dataclass
@@ -48,15 +42,12 @@ from typing import Final, assert_never
 
 from wlbs.core.address import MAC_SIZE
 from wlbs.core.buckets import BucketIndex, Flow, bucket_of
-from wlbs.core.checksum import replace_in_sum
 from wlbs.core.claim import Claim
 from wlbs.core.frame import (
     ARP_ANSWER,
     ARP_PREFIX,
     ARP_REQUEST,
     ETHERNET_SIZE,
-    IPV4_CHECKSUM_AT,
-    IPV4_TTL_AT,
     UDP_SIZE,
     Arp,
     Datagram,
@@ -71,8 +62,9 @@ from wlbs.core.frame import (
 )
 from wlbs.core.probe import PROBE_SIZE, Answer, delivery_sender, encode_answer, read_challenge
 from wlbs.core.reason import ACTION, Action, Reason
+from wlbs.core.relay import relay_target, send_on
 from wlbs.core.rules import DEFAULT_RULE, Affinity, HostIndex, RuleIndex, find_rule
-from wlbs.core.table import NOBODY, Bucket, FilterTable, Mark
+from wlbs.core.table import NOBODY, FilterTable, Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +124,11 @@ def rewrite(table: FilterTable, data: bytes, verdict: Verdict, *, lease_live: bo
                 return _probe_answer(table, data, lease_live=lease_live)
             return _arp_answer(table, data)
         case Action.RELAY:
-            return _relay(table, data, verdict)
+            return send_on(table, data, verdict.relay_to)
         case Action.PASS | Action.DROP | Action.MASK:
             return data  # what is masked is rewritten by the guard
         case _:
             assert_never(verdict.action)
-
-
-def _relay(table: FilterTable, data: bytes, verdict: Verdict) -> bytes:
-    """Return a frame as it is sent on; from the second time on that is a hop like a router's."""
-    target = table.station_of(verdict.relay_to)
-    assert target is not None, "only a host with an address is relayed to"
-    frame = bytearray(target.octets + table.masked_mac.octets + data[2 * MAC_SIZE :])
-    if data[:MAC_SIZE] != table.vmac.octets:
-        frame[IPV4_TTL_AT] -= 1
-        changed = slice(IPV4_TTL_AT, IPV4_TTL_AT + 2)
-        replace_in_sum(frame, IPV4_CHECKSUM_AT, data[changed], bytes(frame[changed]))
-    return bytes(frame)
 
 
 def _not_cluster(table: FilterTable, frame: Frame) -> Reason:
@@ -251,7 +231,9 @@ def _decide_ipv4(  # noqa: PLR0911 - as in `decide`
     if packet.is_malformed:
         return Verdict(_MALFORMED[packet.protocol])
     verdict = _decide_flow(table, packet, claim=claim, lease_live=lease_live)
-    return _relayed(table, frame, packet, verdict) if lease_live else verdict
+    if table.receiver is None or not lease_live:
+        return verdict
+    return _relayed(table, frame, packet, verdict)
 
 
 def _judge_other(table: FilterTable, frame: Frame, packet: Packet) -> Reason:
@@ -292,39 +274,11 @@ def _decide_flow(table: FilterTable, packet: Packet, *, claim: Claim, lease_live
 
 
 def _relayed(table: FilterTable, frame: Frame, packet: Packet, verdict: Verdict) -> Verdict:
-    """Return a verdict as it is while frames are relayed: what others may keep is sent on.
-
-    The receiver relays to the owner what it does not keep; where it is the owner itself, to the
-    first holder. Nobody sends back to the receiver, whose sockets were asked before all, nor to
-    whom it came from.
-    """
-    if table.receiver is None or verdict.reason not in {Reason.NOT_OWNER, Reason.UNCLAIMED}:
-        return verdict
+    """Return a verdict as it is while frames are relayed: what others may keep is sent on."""
     assert verdict.rule is not None and verdict.bucket is not None, "a bucket decided"  # noqa: PT018
     bucket = table.rule_buckets(verdict.rule)[verdict.bucket]
-    to = bucket.next_holder
-    if frame.destination == table.vmac:
-        to = to if bucket.owner == table.own else bucket.owner
-    elif verdict.reason is Reason.NOT_OWNER or not _goes_on(table, frame, packet, bucket):
-        return verdict
-    if to in {table.own, table.receiver}:
-        return verdict
-    if table.station_of(to) in {None, table.vmac, frame.source}:
-        return verdict
-    return Verdict(Reason.RELAYED, verdict.rule, verdict.bucket, to)
-
-
-def _goes_on(table: FilterTable, frame: Frame, packet: Packet, bucket: Bucket) -> bool:
-    """Whether a relayed segment that nobody claims here goes on to the next holder.
-
-    From the owner it does if it came from the receiver; from a holder if the next is further up.
-    What comes back to the receiver has been everywhere.
-    """
-    if packet.ttl <= 1 or table.receiver == table.own:
-        return False
-    if bucket.owner == table.own:
-        return frame.source == table.station_of(table.receiver)
-    return bucket.next_holder > table.own
+    to = relay_target(table, frame, packet, bucket, verdict.reason)
+    return verdict if to is None else Verdict(Reason.RELAYED, verdict.rule, verdict.bucket, to)
 
 
 def _judge_claim(table: FilterTable, claim: Claim, *, is_holder: bool, lease_live: bool) -> Reason:

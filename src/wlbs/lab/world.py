@@ -27,11 +27,12 @@ from wlbs.lab.sabotage import NO_SABOTAGE, Sabotage, Site
 from wlbs.lab.senders import Senders
 from wlbs.lab.service import read_log
 from wlbs.lab.telling import read_said
+from wlbs.lab.visiting import visit
 from wlbs.lab.wait import wait_until
 from wlbs.linux import link, namespace
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.draw import PlannedFlow
-from wlbs.scenario.evidence import Evidence
+from wlbs.scenario.evidence import Attempt, Evidence
 from wlbs.scenario.setup import Setup
 from wlbs.scenario.steps import Cut, Deed, Do, SendFrom
 from wlbs.scenario.topology import Topology
@@ -64,6 +65,7 @@ class LabWorld:
         self._cuts: Cuts | None = None
         self._cluster: Cluster | None = None
         self._nonces: dict[str, list[int]] = {}
+        self._visits: list[Attempt] = []
         self._undoing = ExitStack()
         self._undoing.callback(self._deeds.close)
         self._undoing.callback(self._burden.end)
@@ -125,6 +127,11 @@ class LabWorld:
     def vanish(self, batch: str) -> None:
         """Have the clients forget connections that were to last."""
         self._there.vanish(batch)
+
+    def visit(self, batch: str) -> None:
+        """Have every host and client open a connection to each other host's own address."""
+        self._visits += visit(self._names, self._topology, batch, self._recorder.origin_s)
+        self._there.read()
 
     def begin_attempts(self, flows: tuple[PlannedFlow, ...], interval_s: float) -> None:
         """Have the clients begin to open connections, and return at once."""
@@ -222,7 +229,7 @@ class LabWorld:
         self._senders.end()
         self._recorder.stop()
         return Evidence(
-            attempts=tuple(self._there.attempts),
+            attempts=(*self._there.attempts, *self._visits),
             connections=tuple(self._there.connections),
             holdings=tuple(holdings),
             nonces={host: tuple(nonces) for host, nonces in self._nonces.items()},

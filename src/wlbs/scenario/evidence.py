@@ -50,6 +50,8 @@ class Attempt:
     server_port: int
     answered_by: str | None
     error: str = ""
+    to_vip: bool = True
+    """Whether it was made to the virtual IP, and not to a host's own address."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,26 @@ class Holds(StrEnum):
     COUNTED_ONCE = "the kernels together count no more frames kept than were sent"
     SENT_THRICE = "no frame is on the wire more than three times"
     """As its client sent it, from the receiver to the owner, and on to who had it before."""
+    OWN_ARP_TRUE = "every host's own ARP names the address that all it sends shows"
+    SENT_ONCE = "no node sends a packet that another has sent"
     NEIGHBOURS_TRUE = "no client ever holds a station's MAC for the virtual IP"
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """Every visitor of the batch was answered by each other host."""
+
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bystanders:
+    """Of the frames sent to the cluster no more than this part comes to ports without a host.
+
+    Judged at strangers, who send nothing; ``bystander_share``, the worst, is a figure of the run.
+    """
+
+    share_max: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +274,8 @@ class Tells:
 Expects = (
     Holds
     | FairShare
+    | Visited
+    | Bystanders
     | TakenOver
     | Unbroken
     | NoneBroken

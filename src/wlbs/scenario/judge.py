@@ -12,6 +12,7 @@ from typing import Final, assert_never
 
 from wlbs.scenario.expectations import (
     ArrivesMasked,
+    Bystanders,
     Expects,
     FairShare,
     FinishedLate,
@@ -34,8 +35,18 @@ from wlbs.scenario.expectations import (
     Tells,
     Unbroken,
     Unserved,
+    Visited,
 )
-from wlbs.scenario.judging import capturing, clients, kernel, ownership, racing, saying, wire
+from wlbs.scenario.judging import (
+    capturing,
+    clients,
+    kernel,
+    ownership,
+    racing,
+    reaching,
+    saying,
+    wire,
+)
 from wlbs.scenario.judging.observed import Observed
 from wlbs.scenario.report import Expectation
 
@@ -55,6 +66,8 @@ _HOLDS: Final[dict[Holds, Callable[[Observed, str], Expectation]]] = {
     Holds.KEPT_ONCE: racing.kept_once,
     Holds.COUNTED_ONCE: racing.counted_once,
     Holds.SENT_THRICE: capturing.sent_thrice,
+    Holds.OWN_ARP_TRUE: reaching.own_arp_true,
+    Holds.SENT_ONCE: reaching.sent_once,
     Holds.NEIGHBOURS_TRUE: wire.neighbours_true,
 }
 
@@ -92,6 +105,10 @@ def _judge(  # noqa: C901, PLR0911, PLR0912 - one line for each kind of expectat
             return _HOLDS[expects](observed, expects.value)
         case FairShare():
             return clients.fair_share(observed, expects)
+        case Visited():
+            return reaching.visited(observed, expects)
+        case Bystanders():
+            return reaching.bystanders(observed, expects)
         case TakenOver():
             return clients.taken_over(observed, expects)
         case Unbroken():
@@ -161,6 +178,8 @@ def _figures(observed: Observed, expects: Expects) -> dict[str, float]:
             found["gap_ms"] = clients.gap_ms(observed, expects)
         case Relayed():
             found["relay_ms"] = capturing.relay_ms(observed, expects)
+        case Bystanders():
+            found["bystander_share"] = reaching.bystander_share(observed)
         case LeaseMargin():
             found["lease_margin_ms"] = ownership.lease_margin_ms(observed, expects)
         case Follows(figure=figure) if figure:

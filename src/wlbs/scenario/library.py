@@ -17,6 +17,7 @@ from wlbs.scenario.scripts.failing import (
     stall_swap,
 )
 from wlbs.scenario.scripts.leaving import leave_join, rolling
+from wlbs.scenario.scripts.modes import hub_unmasked, igmp, multicast, unicast
 from wlbs.scenario.scripts.racing import handover_races
 from wlbs.scenario.scripts.serving import serve
 from wlbs.scenario.scripts.showing import show
@@ -47,6 +48,10 @@ _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     no_flood,
     leak_on_join,
     tree,
+    unicast,
+    hub_unmasked,
+    multicast,
+    igmp,
 )
 
 SCENARIOS: Final[dict[str, Scenario]] = {

@@ -36,6 +36,7 @@ from wlbs.scenario.steps import (
     Step,
     StopSending,
     Vanish,
+    Visit,
     Wait,
 )
 from wlbs.scenario.world import World
@@ -54,6 +55,7 @@ ClientStep = (
     | OpenConnections
     | CloseConnections
     | Vanish
+    | Visit
     | BeginAttempts
     | EndAttempts
 )
@@ -124,6 +126,7 @@ class _Interpreter:
                 | OpenConnections()
                 | CloseConnections()
                 | Vanish()
+                | Visit()
                 | BeginAttempts()
                 | EndAttempts()
             ):
@@ -168,6 +171,8 @@ class _Interpreter:
                 world.close_connections(step.batch, step.host)
             case Vanish():
                 world.vanish(step.batch)
+            case Visit():
+                world.visit(step.batch)
             case BeginAttempts():
                 seconds = _seconds_until_end(step.batch, self._steps[index + 1 :])
                 count, aim = round(seconds / step.interval_s), self._aim(step.aimed_at)

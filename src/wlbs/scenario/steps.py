@@ -96,6 +96,16 @@ class Vanish:
 
 
 @dataclass(frozen=True, slots=True)
+class Visit:
+    """Every host and client opens a connection to each other host's own address.
+
+    What the cluster is must not keep hosts from each other (Q197864, Q238524).
+    """
+
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
 class BeginAttempts:
     """Clients begin to open a new connection every ``interval_s``, one request in each.
 
@@ -307,6 +317,7 @@ Step = (
     | OpenConnections
     | CloseConnections
     | Vanish
+    | Visit
     | BeginAttempts
     | EndAttempts
     | Wait

@@ -47,6 +47,9 @@ class World(Protocol):
     def vanish(self, batch: str) -> None:
         """Have the clients forget the connections of a batch; hosts are told nothing."""
 
+    def visit(self, batch: str) -> None:
+        """Have every host and client open a connection to each other host's own address."""
+
     def begin_attempts(self, flows: tuple[PlannedFlow, ...], interval_s: float) -> None:
         """Begin to open these connections, one each interval, and return at once."""
 

@@ -18,6 +18,10 @@ from wlbs.sim.host import Host
 from wlbs.sim.schedule import NS_PER_S, Schedule
 
 JUDGED: Final = (Guarantee.ONE_OWNER, Guarantee.VMAC_HIDDEN, Guarantee.STALLED_KEEPS_NOTHING)
+JUDGED_UNMASKED: Final = tuple(each for each in JUDGED if each is not Guarantee.VMAC_HIDDEN)
+"""Of hosts that are told not to hide the VMAC. By their frames they cannot be told apart: whoever
+has heard one counts as having heard all."""
+
 VIOLATIONS_KEPT_MAX: Final = 100
 """One fault is often seen at every step that follows; the first ones tell it."""
 
@@ -30,6 +34,7 @@ class Checker:
         self.violations: list[tuple[int, Violation]] = []
         self._schedule = schedule
         self._vmac = cluster.vmac
+        self._guarantees = JUDGED if cluster.masks_source else JUDGED_UNMASKED
         self._detection_ns = cluster.timing.detection_ns
         self._hosts = hosts
         self._heard_at: dict[tuple[Mac, Mac], int] = {}
@@ -61,7 +66,7 @@ class Checker:
 
     def expectations(self, origin_ns: int) -> tuple[Expectation, ...]:
         """Return each guarantee as an expectation that held, or broke for the first time."""
-        return tuple(self._expectation(each, origin_ns) for each in JUDGED)
+        return tuple(self._expectation(each, origin_ns) for each in self._guarantees)
 
     def _expectation(self, guarantee: Guarantee, origin_ns: int) -> Expectation:
         broken = [(at, each) for at, each in self.violations if each.guarantee is guarantee]
@@ -79,7 +84,7 @@ class Checker:
     def _hear_each_other(self, one: Host, other: Host) -> bool:
         """Whether both have heard the other within the last detection time."""
         since = self._schedule.now - self._detection_ns
-        pairs = ((one.node.mac, other.node.mac), (other.node.mac, one.node.mac))
+        pairs = ((one.shown_mac, other.shown_mac), (other.shown_mac, one.shown_mac))
         return all(self._heard_at.get(pair, -1) >= max(since, 0) for pair in pairs)
 
     def _judge_pair(self, one: Host, other: Host) -> tuple[Violation, ...]:

@@ -17,7 +17,7 @@ from wlbs.sim.prng import Prng
 from wlbs.sim.schedule import NS_PER_MS, NS_PER_S, Plan, Schedule
 from wlbs.sim.service import ASK_AGAIN, ASK_ONCE, host_of
 from wlbs.sim.stack import TcpStack
-from wlbs.sim.station import Station
+from wlbs.sim.station import Station, next_hop
 from wlbs.sim.tcp import Socket
 
 PATIENCE_NS: Final = 3500 * NS_PER_MS
@@ -204,22 +204,9 @@ class Client:
         """The node this client is."""
         return self._station.node
 
-    def ask(self, vip: IpAddress, asking: Asking) -> None:
+    def ask(self, server: IpAddress, asking: Asking) -> None:
         """Open a connection, ask once, settle the outcome: no wait is longer than a patience."""
-        socket = self._stack.connect(_path(vip, asking.flow), asking)
-
-        def lose_patience() -> None:
-            if not asking.has_ended:
-                asking.end("" if asking.answered_by else Failure.SILENT)
-                socket.close()
-
-        opening = self._schedule.after(PATIENCE_NS, lose_patience)
-
-        def wait_for_answer() -> None:
-            opening.cancel()
-            self._schedule.after(TRANSFER_PATIENCE_NS, lose_patience)
-
-        asking.on_opened = wait_for_answer
+        ask(self._schedule, self._stack, server, asking)
 
     def open(self, vip: IpAddress, flow: PlannedFlow) -> Lasting:
         """Open a long-lived connection."""
@@ -247,11 +234,33 @@ class Client:
             return
         if isinstance(frame.payload, Arp):
             self._station.receive_arp(frame.payload)
-        elif isinstance(frame.payload, Packet):
+        elif isinstance(frame.payload, Packet) and self._is_local(frame.payload.destination):
             segment = read_tcp(data, frame.payload)
             if segment:
                 self._stack.receive(segment)
 
+    def _is_local(self, address: IpAddress) -> bool:
+        """Whether an address is this node's or behind it: frames to a group bring all packets."""
+        return next_hop(address) == self.node.address
 
-def _path(vip: IpAddress, flow: PlannedFlow) -> Path:
-    return Path(flow.source, flow.source_port, vip, flow.server_port)
+
+def ask(schedule: Schedule, stack: TcpStack, server: IpAddress, asking: Asking) -> None:
+    """Have a node's stack open a connection, and settle the outcome within a patience."""
+    socket = stack.connect(_path(server, asking.flow), asking)
+
+    def lose_patience() -> None:
+        if not asking.has_ended:
+            asking.end("" if asking.answered_by else Failure.SILENT)
+            socket.close()
+
+    opening = schedule.after(PATIENCE_NS, lose_patience)
+
+    def wait_for_answer() -> None:
+        opening.cancel()
+        schedule.after(TRANSFER_PATIENCE_NS, lose_patience)
+
+    asking.on_opened = wait_for_answer
+
+
+def _path(server: IpAddress, flow: PlannedFlow) -> Path:
+    return Path(flow.source, flow.source_port, server, flow.server_port)

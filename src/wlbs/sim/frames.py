@@ -153,6 +153,12 @@ def read_udp(data: bytes, packet: Packet) -> tuple[Path, bytes] | None:
     return path, data[_transport_at(data) + UDP_SIZE : _packet_end(data)]
 
 
+def forwarded(packet: bytes) -> bytes:
+    """Return a packet as a router sends it on: its time to live is one less (RFC 1812, 5.3.1)."""
+    head = packet[:8] + bytes((packet[8] - 1,)) + packet[9:10] + bytes(2) + packet[12:20]
+    return head[:10] + checksum(head).to_bytes(2, "big") + packet[12:]
+
+
 def checksum(data: bytes) -> int:
     """Return the internet checksum (RFC 1071)."""
     padded = data + b"\0" * (len(data) % 2)

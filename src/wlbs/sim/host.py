@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from wlbs.core.address import BROADCAST, MAC_SIZE, IpAddress
+from wlbs.core.address import BROADCAST, MAC_SIZE, IpAddress, Mac
 from wlbs.core.cluster import Cluster
 from wlbs.core.frame import ETHERNET_SIZE, Arp, EtherType, Frame, Packet, parse
 from wlbs.core.probe import PROBE_PORT
@@ -48,7 +48,17 @@ from wlbs.scenario.evidence import LogEntry
 from wlbs.scenario.leaking import PROGRAM
 from wlbs.scenario.topology import Node
 from wlbs.sim.agent import BUSY, CALM, Agent, Hands
-from wlbs.sim.frames import Path, ethernet, is_for, read_tcp, read_udp, tcp, udp
+from wlbs.sim.client import Asking, ask
+from wlbs.sim.frames import (
+    Path,
+    ethernet,
+    forwarded,
+    is_for,
+    read_tcp,
+    read_udp,
+    tcp,
+    udp,
+)
 from wlbs.sim.igmp import Groups
 from wlbs.sim.kernel import Kernel
 from wlbs.sim.parts import Parts
@@ -96,6 +106,8 @@ class Host:
         self.nonces: list[int] = []
         self.agent_ended_at = around.schedule.now
         self.is_up = True
+        self.forwards = False
+        """Whether it sends on what reaches its stack for somebody else."""
         self.cluster = cluster
         self._around = around
         self._parts = parts
@@ -120,6 +132,11 @@ class Host:
         return HostIndex(self.node.number - 1)
 
     @property
+    def shown_mac(self) -> Mac:
+        """What stands as the source in all that it sends."""
+        return self.cluster.masked_mac(self.own, self.node.mac)
+
+    @property
     def has_stopped(self) -> bool:
         """Whether its agent has ended, or takes no part any more."""
         return self.agent is None or self.agent.member.state is State.STOPPED
@@ -134,11 +151,11 @@ class Host:
             nonce = FIRST_NONCE + now + self._agents.between(0, 999)
             self.kernel = Kernel(self._around.schedule, self._stack, nonce, self._parts)
             self.nonces.append(nonce)
-            self._station.mac = self.cluster.station_mac(self.node.mac)
-            if self.cluster.group is not None:
-                self.groups.join(self.cluster.group)
         incarnation = Incarnation(self.node.mac, self.kernel.boot_nonce, is_fresh)
         member = Member(self.cluster, self.own, incarnation, now)
+        if is_fresh:
+            self.kernel.install(member.table)
+            self._take_posture()
         hands = Hands(
             self._carry_out,
             lambda event, effects: self._around.on_event(self, event, effects),
@@ -147,6 +164,10 @@ class Host:
         self.agent = Agent(self._around.schedule, self._agents, member, hands)
         self.occupy(busy=self._is_busy)
         self.agent.take(StartRequested())
+
+    def ask(self, server: IpAddress, asking: Asking) -> None:
+        """Open a connection of the host's own, ask once, settle the outcome."""
+        ask(self._around.schedule, self._stack, server, asking)
 
     def kill(self) -> None:
         """End the agent at once; what it pinned stays."""
@@ -229,6 +250,12 @@ class Host:
             case _:
                 assert_never(passage.verdict.action)
 
+    def _take_posture(self) -> None:
+        """Make of the interface what the cluster's mode asks for."""
+        self._station.mac = self.cluster.station_mac(self.node.mac)
+        if self.cluster.group is not None:
+            self.groups.join(self.cluster.group)
+
     def _take_in(self, data: bytes) -> None:
         """Hand a frame to the host's stack, as the filter left it."""
         if not is_for(self._station.mac, data):
@@ -243,8 +270,12 @@ class Host:
             self._station.receive_arp(frame.payload)
         elif self.groups.receive(data):
             pass  # a querier's question, and its answer is planned
-        elif isinstance(frame.payload, Packet) and self._is_local(frame.payload.destination):
-            self._take_packet(data, frame.payload)
+        elif isinstance(frame.payload, Packet):
+            if self._is_local(frame.payload.destination):
+                self._take_packet(data, frame.payload)
+            elif self.forwards and not frame.destination.is_group:
+                packet = forwarded(data[ETHERNET_SIZE:])
+                self._station.send_packet(frame.payload.destination, packet)
 
     def _take_packet(self, data: bytes, packet: Packet) -> None:
         segment = read_tcp(data, packet)

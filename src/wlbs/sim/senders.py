@@ -5,14 +5,30 @@ Knows when each frame is due. Knows nothing of how a node sends it, or of what c
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from wlbs.scenario.leaking import frame_of
 from wlbs.scenario.steps import SendFrom, Way
 from wlbs.scenario.topology import Topology
+from wlbs.sim.host import Host
 from wlbs.sim.schedule import NS_PER_S, Plan, Schedule
+from wlbs.sim.segment import Segment
 
 Outlets = Mapping[tuple[str, Way], Callable[[bytes], None]]
 """What sends a frame of a node, this way."""
+
+
+def outlets(topology: Topology, segment: Segment, hosts: Mapping[str, Host]) -> Outlets:
+    """Return how each node sends what it is told to; those without a guard all ways alike."""
+    found: dict[tuple[str, Way], Callable[[bytes], None]] = {
+        (node.name, way): partial(segment.transmit, node.name)
+        for node in topology.nodes
+        for way in Way
+    }
+    for name, host in hosts.items():
+        found[name, Way.ABOVE] = host.send
+        found[name, Way.BELOW] = host.send_below
+    return found
 
 
 class Senders:

@@ -7,7 +7,6 @@ waits for, it sees in the kernels of the hosts, as the lab does.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final, assert_never
 
 from wlbs.core.address import IpAddress, Mac
@@ -27,7 +26,7 @@ from wlbs.scenario.draw import PlannedFlow
 from wlbs.scenario.evidence import Direction, Evidence
 from wlbs.scenario.report import Expectation
 from wlbs.scenario.setup import Setup
-from wlbs.scenario.steps import Cut, Deed, Do, SendFrom, Way
+from wlbs.scenario.steps import Cut, Deed, Do, SendFrom
 from wlbs.scenario.topology import Node, Topology
 from wlbs.sim.checker import Checker
 from wlbs.sim.client import Client
@@ -40,10 +39,11 @@ from wlbs.sim.recorder import Recorder
 from wlbs.sim.sabotage import Sabotage
 from wlbs.sim.schedule import NS_PER_MS, NS_PER_S, Schedule
 from wlbs.sim.segment import Segment
-from wlbs.sim.senders import Outlets, Senders
+from wlbs.sim.senders import Senders, outlets
 from wlbs.sim.station import Station
 from wlbs.sim.switch import Watch
 from wlbs.sim.trace import Trace
+from wlbs.sim.visiting import Visits
 from wlbs.sim.workload import Workload
 
 SETTLE_NS_MAX: Final = 5 * NS_PER_S
@@ -98,11 +98,13 @@ class SimWorld:
         self.trace = Trace(self.schedule, is_kept=options.is_traced)
         self.topology = Topology()
         self._seed = seed
+        self._setup = Setup()
         self._options = options
         self._hosts: dict[str, Host] = {}
         self._cluster: Cluster | None = None
         self._segment: Segment | None = None
         self._workload = Workload(self.schedule, {}, self.topology.vip)
+        self._visits = Visits(self.schedule, self.topology, {})
         self._senders = Senders(self.schedule, self.topology, {})
         self._checker: Checker | None = None
 
@@ -126,7 +128,7 @@ class SimWorld:
     def begin(self, topology: Topology, key: HashKey, setup: Setup) -> None:
         """Build everything, start the agents, and wait until the hosts share all buckets."""
         self.topology = topology
-        self._cluster = setup.cluster(topology, key)
+        self._cluster, self._setup = setup.cluster(topology, key), setup
         watch = Watch(self._see, self.recorder.learn, self.recorder.forget)
         wiring = Wiring(self._seed, self._options.quality)
         self._segment = Segment(self.schedule, wiring, topology, self.cluster.vmac, watch)
@@ -136,10 +138,12 @@ class SimWorld:
             self._hosts[node.name] = self._new_host(node, parts)
         clients = {node.name: self._new_client(node) for node in topology.clients}
         self._workload = Workload(self.schedule, clients, topology.vip)
+        self._visits = Visits(self.schedule, topology, {**self._hosts, **clients})
         for node in topology.strangers:
             self._segment.connect(node.name)
             self._segment.deliver(node.name, lambda _: None)
-        self._senders = Senders(self.schedule, topology, self._outlets())
+        ways = outlets(topology, self._segment, self._hosts)
+        self._senders = Senders(self.schedule, topology, ways)
         checked = [each for each in self._hosts.values() if each.cluster == self._cluster]
         self._checker = Checker(self.schedule, self._cluster, checked)
         self.schedule.on_step = self._checker.step
@@ -176,6 +180,11 @@ class SimWorld:
         """Have a batch forgotten, each connection when it is idle."""
         self._note(f"vanish {batch}")
         self._wait_while(self._workload.vanish(batch), BATCH_NS_MAX)
+
+    def visit(self, batch: str) -> None:
+        """Have every host and client open a connection to each other host's own address."""
+        self._note(f"visit {batch}")
+        self._wait_while(self._visits.begin(batch), BATCH_NS_MAX)
 
     def begin_attempts(self, flows: tuple[PlannedFlow, ...], interval_s: float) -> None:
         """Plan the attempts."""
@@ -286,7 +295,7 @@ class SimWorld:
         origin_ns = self.recorder.origin_ns
         hosts = list(self._hosts.values())
         return Evidence(
-            attempts=self._workload.attempts(origin_ns),
+            attempts=(*self._workload.attempts(origin_ns), *self._visits.attempts(origin_ns)),
             connections=self._workload.connections(origin_ns),
             holdings=tuple(holding for host in hosts for holding in holdings_of(host)),
             nonces={host.node.name: tuple(host.nonces) for host in hosts},
@@ -321,6 +330,7 @@ class SimWorld:
         )
         cluster = replace(self.cluster, key=parts.key(self.cluster.key))
         host = Host(node, cluster, self._seed, around, parts)
+        host.forwards = self._setup.forwarding
         self.segment.deliver(node.name, host.receive)
         return host
 
@@ -338,18 +348,6 @@ class SimWorld:
         self.segment.deliver(node.name, client.receive)
         return client
 
-    def _outlets(self) -> Outlets:
-        """Return how each node sends what it is told to; those without a guard all ways alike."""
-        found: dict[tuple[str, Way], Callable[[bytes], None]] = {
-            (node.name, way): partial(self.segment.transmit, node.name)
-            for node in self.topology.nodes
-            for way in Way
-        }
-        for name, host in self._hosts.items():
-            found[name, Way.ABOVE] = host.send
-            found[name, Way.BELOW] = host.send_below
-        return found
-
     def _see(self, port: str, direction: Direction, data: bytes) -> None:
         self.recorder.see(port, direction, data)
         self.trace.see(port, direction, data)
@@ -363,7 +361,7 @@ class SimWorld:
 
     def _on_done(self, host: Host, event: Event, at: Instant) -> None:
         if isinstance(event, HeartbeatReceived) and self._checker is not None:
-            self._checker.hear(host.node.mac, event.source, at)
+            self._checker.hear(host.shown_mac, event.source, at)
 
     def _note(self, what: str) -> None:
         self.trace.write("world", what)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sending on what another host may keep, where one host receives for all: the second half of the
- * twin of wlbs.core.filter.
+ * Sending on what another host may keep, where one host receives for all: the fast twin of
+ * wlbs.core.relay.
  *
  * Knows to whom a frame goes and what is changed in it on the way. Entered only while frames are
  * relayed, so that nobody else pays for it.

@@ -141,13 +141,15 @@ def counters_agree(observed: Observed, what: str) -> Expectation:
     answered_by = {
         (each.source, each.source_port, each.server_port): each.answered_by
         for each in observed.evidence.attempts
+        if each.to_vip
     }
     captured = Counter(
         seen.port
         for seen in observed.delivered
         if seen.is_to_vip and answered_by.get(seen.flow) == seen.port
     )
-    keeping = [each.name for each in Reason if ACTION[each] is Action.KEEP]
+    # What is for a host alone is kept as well, and is none of the cluster's.
+    keeping = [each.name for each in Reason if ACTION[each] is Action.KEEP and each != Reason.OWN]
     parts, held = [], True
     for host in observed.topology.hosts:
         counts = observed.evidence.counters.get(host.name, {})
