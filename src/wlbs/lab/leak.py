@@ -6,10 +6,12 @@ in hexadecimal digits. It stands for any program on a node that knows no better:
 sends passes the egress guard like everything sent by AF_PACKET; ``below``, it asks the kernel to
 leave out the queueing discipline and the guard with it. For what is ``under`` a host, INTERFACE is
 the switch's port, where the frame arrives as if the host's cable had brought it. Says ``sent`` when
-the first frame is on its way.
+the first frame is on its way and ``all`` when the last one is; then it keeps its socket until it is
+ended, as what captures below the guard does.
 """
 
 import contextlib
+import signal
 import socket
 import sys
 import time
@@ -24,6 +26,7 @@ from wlbs.scenario.leaking import EXPERIMENTAL, PROGRAM, SIZE_MIN
 from wlbs.scenario.steps import Way
 
 SENT: Final = b"sent\n"
+ALL_SENT: Final = b"all\n"
 
 _SOL_PACKET: Final = 263
 _PACKET_QDISC_BYPASS: Final = 20
@@ -79,8 +82,13 @@ def _from_under(port: str) -> Callable[[bytes], None]:
     return lambda frame: libbpf.let_arrive(passing, frame, index)
 
 
+def _say(word: bytes) -> None:
+    sys.stdout.buffer.write(word)
+    sys.stdout.buffer.flush()
+
+
 def main() -> None:
-    """Send until the count is over, at a steady pace."""
+    """Send until the count is over, at a steady pace; then be there until ended."""
     way, interface, frame, count, interval_s = sys.argv[1:]
     Path("/proc/self/comm").write_text(PROGRAM)
     send_frame = way_out(Way(way), interface)
@@ -90,8 +98,9 @@ def main() -> None:
         due += float(interval_s)
         send_frame(bytes.fromhex(frame))
         if number == 0:
-            sys.stdout.buffer.write(SENT)
-            sys.stdout.buffer.flush()
+            _say(SENT)
+    _say(ALL_SENT)
+    signal.pause()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Knows in whose namespace each runs, and how it says that it has begun. Knows not
 of the frames.
 """
 
+import select
 import subprocess
 import sys
 
@@ -42,6 +43,7 @@ class Senders:
             inside(self._names.namespace(where), *program),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            bufsize=0,
         )
         self._running.setdefault(order.node, []).append(process)
         assert process.stdout is not None, "a pipe was asked for"
@@ -51,7 +53,9 @@ class Senders:
 
     def are_idle(self, node: str) -> bool:
         """Whether everything a node was told to send has been sent."""
-        return all(process.poll() is not None for process in self._running.get(node, []))
+        outputs = [each.stdout for each in self._running.get(node, []) if each.stdout]
+        # What is left to read is that all was sent, or that the program has ended.
+        return len(select.select(outputs, (), (), 0)[0]) == len(outputs)
 
     def stop(self, node: str) -> None:
         """End what a node sends."""

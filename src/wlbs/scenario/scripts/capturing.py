@@ -71,8 +71,10 @@ _DOWN_S: Final = 0.2
 """How long a link is down when somebody pulls the cable and plugs it in again."""
 
 _ANNOUNCED: Final = Leaked.ANNOUNCEMENT
-_ATTRIBUTED: Final = ("capture", "LLC AA/AA", "sent past the guard", f"by {PROGRAM} (process")
-"""What the captor is to say of it: the kind of frame, the way, and the program."""
+_KIND: Final = (Finding.CAPTURED, "LLC AA/AA SNAP")
+"""What whoever receives such a frame says of it."""
+LEAKER: Final = (f"{PROGRAM} (process", "past the guard")
+"""What a host says of a program of its own: that it has sent so, or where nobody saw it, could."""
 
 
 def aimed(topology: Topology, interval_s: float) -> tuple[Step, ...]:
@@ -192,7 +194,8 @@ def q258609_heal(topology: Topology) -> Scenario:
             Served(victim, "leak"),
             Unbroken("lasting"),
             Names(Finding.CAPTURED, victim, "leak", TOLD_S),
-            Tells(victim, _ATTRIBUTED, "leak", TOLD_S),
+            Tells(others_of(topology)[0], _KIND, "leak", TOLD_S),
+            Tells(victim, LEAKER, "leak", TOLD_S),
             Names(Finding.HEALTHY, None, "ageing", AGEING_S + 2.0),
             Forgotten("ageing", AGEING_S + 1.0),
             TableExact(hosts),
