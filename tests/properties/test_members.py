@@ -78,6 +78,9 @@ MISHAPS = st.sampled_from(
         "unplug",
         "plug",
         "connect",
+        "capture",
+        "leak",
+        "age_out",
         "close",
     ]
 )
@@ -109,10 +112,12 @@ class Mishaps:
                 self.bus.probe_cuts.add((peer, name))
             case "isolate":
                 self.bus.split([name], [each for each in self.names if each != name])
-            case "heal":
-                self.bus.heal()
+            case "heal" | "age_out":
+                getattr(self.bus, what)()
             case "connect":
                 self._connect(whom * 7)
+            case "leak":
+                self.bus.leak(name if other < 3 else "x1")
             case "close":
                 self.bus[name].connections.clear()
             case "restart" | "reboot":
@@ -137,6 +142,7 @@ class Mishaps:
     def be_over(self) -> None:
         """Take everything back: the segment is whole, every agent runs, every client has left."""
         self.bus.heal()
+        self.bus.age_out()
         self.bus.loss = 0
         for name in self.names:
             self.bus.resume(name)
@@ -153,7 +159,7 @@ class Mishaps:
     loss=st.sampled_from([0.0, 0.0, 0.05, 0.3]),
     history=HISTORIES,
 )
-def test_whatever_happens_s1_and_s2_hold_and_once_it_is_over_l1_and_l2_do(
+def test_whatever_happens_s1_s2_and_s6_hold_and_once_it_is_over_l1_and_l2_do(
     count: int, seed: int, loss: float, history: list[tuple[str, int, int, int]]
 ) -> None:
     bus = Bus(CLUSTERS[count], seed=seed, loss=loss)

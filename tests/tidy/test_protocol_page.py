@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from wlbs.core.cluster import TIMINGS
-from wlbs.core.protocol.effects import State
+from wlbs.core.protocol.diagnosing import Finding
+from wlbs.core.protocol.effects import HealingStep, State
 from wlbs.core.protocol.member import TRANSITIONS
 from wlbs.core.protocol.refusal import MEANING, Refusal
 
@@ -68,3 +69,8 @@ def test_a_page_that_says_something_else_is_told(part: str) -> None:
 def test_every_state_is_explained() -> None:
     page = PAGE.read_text()
     assert [state for state in State if f"| `{state}` |" not in page] == []
+
+
+def test_every_finding_and_every_step_of_healing_is_explained() -> None:
+    page = PAGE.read_text()
+    assert [each for each in [*Finding, *HealingStep] if f"| `{each}` |" not in page] == []

@@ -13,13 +13,13 @@ then delivery probes reach that port only. Knows nothing of frames or the filter
 import heapq
 import random
 from collections.abc import Callable, Iterable
-from itertools import combinations, permutations
+from itertools import permutations
 
+from tests.core.protocol.judging import judged
 from tests.core.protocol.machine import Machine
 
 from wlbs.core.census import Census
 from wlbs.core.cluster import Cluster
-from wlbs.core.invariants import judge_relays
 from wlbs.core.probe import Answer, encode_answer
 from wlbs.core.protocol.effects import (
     BounceLink,
@@ -253,7 +253,7 @@ class Bus:
         deadline = machine.member.deadline
         assert deadline is None or deadline > local_now, f"{machine.name} asks for the past"
         self._arm(machine)
-        self._judge()
+        self.violations += judged(tuple(self.machines.values()), self.now)
 
     def story(self) -> str:
         """Return what the machines reported, for a person who wonders what happened."""
@@ -382,39 +382,3 @@ class Bus:
         """Take note of a heartbeat, unless the agent is not there to hear it."""
         if hearer.member is not None and not hearer.is_stalled:
             hearer.heard[heard.name] = hearer.signs[heard.name] = hearer.clock(self.now)
-
-    # What must hold.
-
-    def _judge(self) -> None:
-        for a, b in combinations(self.live, 2):
-            both = any(x & y for x, y in zip(a.owned, b.owned, strict=True))
-            if both and self._hear_each_other(a, b):
-                self.violations.append(f"S1 at {self.now / MS} ms: {a.name} and {b.name}")
-        for one, other in permutations(self.machines.values(), 2):
-            if one.is_live(self.now) and other.is_up and other.hears(one, self.now):
-                found = judge_relays(one.table, other.table)
-                self.violations += [f"S6 at {self.now / MS} ms: {each.seen}" for each in found]
-        for holder in self.machines.values():
-            if holder.connections:
-                self._judge_connections(holder)
-
-    def _hear_each_other(self, a: Machine, b: Machine) -> bool:
-        return a.hears(b, self.now) and b.hears(a, self.now)
-
-    def _judge_connections(self, holder: Machine) -> None:
-        """S2: a machine's own data path knows its connections, and every other asks for claims."""
-        seen = f"S2 at {self.now / MS} ms"
-        rules = list(enumerate(holder.busy))
-        if holder.is_live(self.now):
-            self.violations += [
-                f"{seen}: {holder.name} forgot connections of its own under rule {rule}"
-                for rule, busy in rules
-                if busy & ~holder.owned[rule] & ~holder.earlier[rule]
-            ]
-        self.violations += [
-            f"{seen}: {other.name} resets connections of {holder.name} under rule {rule}"
-            for other in self.live
-            if other is not holder and other.expects(holder, self.now)
-            for rule, busy in rules
-            if busy & other.owned[rule] & ~other.flagged[rule]
-        ]
