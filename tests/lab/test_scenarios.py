@@ -32,7 +32,7 @@ CAUGHT_BY = {
     "detect-off": "all are served again within 300 ms of 'leak'",
 }
 
-SHORT = ("rolling", "stall")
+SHORT = ("rolling", "stall", "q258609-w2k", "q258609-heal", "hijack", "no-flood")
 """Beside `serve` and the demo's `show`: what `make test` has time for. The rest is for `prove`."""
 
 
