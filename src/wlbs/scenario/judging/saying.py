@@ -50,7 +50,7 @@ def tells(observed: Observed, wanted: Tells) -> Expectation:
     what = f"{wanted.host} tells within {wanted.within_s:g} s of '{wanted.after}' of {words}"
     since_s = _since(observed, wanted.after)
     lines = [
-        " ".join(each.fields.values())
+        " ".join(value for name, value in each.fields.items() if name != "at")
         for each in observed.evidence.said
         if each.host == wanted.host and since_s - EARLY_S <= each.at_s <= since_s + wanted.within_s
     ]
