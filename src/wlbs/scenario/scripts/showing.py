@@ -64,6 +64,8 @@ _ATTEMPT_S: Final = 0.02
 _LASTING_COUNT: Final = 60
 _LOOK_S: Final = 2.0
 """How long a person needs to see that something has become different."""
+_OUTAGE_S: Final = 4.0
+"""Longer than the patience of a client: three SYNs in 3.5 s."""
 _BOOT_S: Final = 0.5
 """A host that is down is gone for more than the detection time."""
 _CURED_S: Final = 0.5
@@ -80,7 +82,7 @@ def show_nt4(topology: Topology) -> Scenario:
         steps=(
             *_watched(topology),
             _monitor(topology),
-            Wait(_LOOK_S),
+            Wait(_OUTAGE_S),
             StopSending(victim),
             SetCarrier(victim, up=False, label=REBOOTING),
             Wait(_BOOT_S),
