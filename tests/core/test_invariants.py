@@ -13,6 +13,7 @@ from wlbs.core.invariants import (
     judge_arp_answers,
     judge_owners,
     judge_pair,
+    judge_relays,
     judge_silent,
     judge_sources,
 )
@@ -153,6 +154,22 @@ def test_two_tables_may_share_no_bucket(tables: tuple[FilterTable, ...]) -> None
     (violation,) = judge_pair(everything, owned_by(tables[1], second))
     assert violation.guarantee is Guarantee.ONE_OWNER
     assert violation.seen == f"hosts 1 and 2 both own {4096 * len(tables[0].buckets)} buckets"
+
+
+def test_nobody_is_relayed_to_who_takes_frames_from_the_segment(
+    tables: tuple[FilterTable, ...],
+) -> None:
+    one, two, three = tables
+    station = ((two.own, two.station_mac),)
+    relaying = dataclasses.replace(one, receiver=one.own, station_macs=station)
+    (violation,) = judge_relays(relaying, two)
+    assert violation.guarantee is Guarantee.RELAYED_ONCE
+    assert violation.seen == "host 1 relays to 2, which takes frames from the segment"
+    assert judge_relays(relaying, dataclasses.replace(two, receiver=two.own))
+    assert judge_relays(relaying, dataclasses.replace(two, receiver=one.own)) == ()
+    assert judge_relays(relaying, three) == (), "host 3 is not relayed to"
+    following = dataclasses.replace(one, receiver=three.own, station_macs=station)
+    assert judge_relays(following, two) == ()
 
 
 def test_a_live_lease_needs_an_agent_that_runs() -> None:

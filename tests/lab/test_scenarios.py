@@ -28,6 +28,8 @@ CAUGHT_BY = {
     "cookie-off": "no attempt of 'burst' is refused, reset or lost",
     "lease-off": "what h2 held is kept by others only after its last new flow",
     "flag-off": "every connection of 'meanwhile' goes on",
+    "relay-off": "all are served again within 300 ms of 'leak'",
+    "detect-off": "all are served again within 300 ms of 'leak'",
 }
 
 SHORT = ("rolling", "stall")

@@ -24,13 +24,16 @@ from wlbs.core.protocol.effects import (
     CountDeliveries,
     Effect,
     EndLease,
+    FindBypassers,
     HoldLease,
     InstallTable,
     Refuse,
+    ReportBypassers,
     ReportCapture,
     ReportHealing,
     ReportMembership,
     ReportRefusal,
+    ReportSighting,
     ReportState,
     SendDelivery,
     SendHeartbeat,
@@ -85,6 +88,7 @@ class Stage:
                 *(self._bus.start, self._bus.stop, self._bus.drainstop, self._bus.stall),
                 *(self._bus.resume, self._bus.crash, self._bus.kill),
                 *(self._bus.unplug, self._bus.plug),
+                *(self._bus.capture, self._bus.leak),
             )
         }
         self._told_count: dict[str, int] = {}
@@ -139,8 +143,8 @@ class Stage:
                     bus.connect(0, bucket)
             case ["close", "at", name]:
                 bus[name].connections.clear()
-            case ["heal"]:
-                bus.heal()
+            case ["heal" | "age_out" as what]:
+                {"heal": bus.heal, "age_out": bus.age_out}[what]()
             case [what, *names]:
                 for name in names:
                     self._verbs[what](name)
@@ -211,7 +215,14 @@ class Stage:
         groups = sum(each.bit_count() for each in said.foreign)
         left = f", may have connections in {groups} groups it does not own" if groups else ""
         heard = _listed(each.host for each in said.echoes)
-        return f"say: {said.state}, target {_listed(hosts_of(said.target))}, hears {heard}{left}"
+        text = f"say: {said.state}, target {_listed(hosts_of(said.target))}, hears {heard}{left}"
+        if said.delivery.row.silent:
+            text += f", no probes of {_listed(hosts_of(said.delivery.row.silent))}"
+        if said.relaying.epoch:
+            text += ", receives for all"
+        if said.relaying.follows is not None:
+            text += f", follows {said.relaying.follows + 1}"
+        return text
 
 
 def _contents(table: FilterTable) -> str:
@@ -230,6 +241,9 @@ def _contents(table: FilterTable) -> str:
     text = f"holds {', '.join(parts) or 'nothing'}"
     text += "".join(f", {count} {what}" for what, count in counts.items() if count)
     text += ", everyone answers ARP" if any(each.everyone_answers for each in table.vips) else ""
+    if table.receiver is not None:
+        stations = _listed(index for index, _ in table.station_macs)
+        text += f", {table.receiver + 1} receives, relayed among: {stations}"
     return text + (", stopped" if table.is_stopped else "")
 
 
@@ -241,32 +255,33 @@ def _report(effect: Effect) -> str:
             return f"report members {_listed(present)}: {because}"
         case ReportRefusal(refusal, who):
             return f"report refusal {refusal.name}: {who}"
-        case ReportCapture() | ReportHealing() | SendPull() | BounceLink():
-            return _healing(effect)
-        case SendDelivery() | CountDeliveries():
-            return ""
         case Refuse(because):
             return f"refuse: {because}"
+        case SendDelivery() | CountDeliveries():
+            return ""
         case _:
-            message = f"a playbook has no words for {effect}"
-            raise TypeError(message)
+            return _healing(effect)
 
 
-def _healing(effect: ReportCapture | ReportHealing | SendPull | BounceLink) -> str:
+def _healing(effect: Effect) -> str:
     match effect:
         case ReportCapture(finding, captor, receiver, because):
-            named = [
-                f"{what} {at + 1}"
-                for what, at in (("captor", captor), ("receiver", receiver))
-                if at is not None
-            ]
+            pairs = (("captor", captor), ("receiver", receiver))
+            named = [f"{what} {at + 1}" for what, at in pairs if at is not None]
             return f"report segment {finding}: {', '.join([*named, because])}"
+        case ReportSighting(_, seen) | ReportBypassers(_, seen):
+            return f"report seen: {seen}"
         case ReportHealing(step, because):
             return f"report healing {step}: {because}"
         case SendPull():
             return "send a pull from the VMAC"
         case BounceLink():
             return "take the link down and up"
+        case FindBypassers():
+            return "look for who can send past the guard"
+        case _:
+            message = f"a playbook has no words for {effect}"
+            raise TypeError(message)
 
 
 def _listed(hosts: Iterable[HostIndex]) -> str:

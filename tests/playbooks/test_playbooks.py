@@ -43,6 +43,7 @@ def test_a_playbook_reads_as_it_is_played(path: Path, pytestconfig: pytest.Confi
 
 def test_there_is_a_playbook_for_each_story() -> None:
     stories = {"crash", "drainstop", "duplicate-priority", "join", "partition-heal", "stall"}
+    stories |= {"capture-host", "capture-stranger", "capture-unseen"}
     assert {path.stem for path in PLAYBOOKS} >= stories
 
 

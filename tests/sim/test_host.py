@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from wlbs.core.address import BROADCAST
+from wlbs.core.address import BROADCAST, IpAddress
 from wlbs.core.buckets import BUCKET_COUNT, HashKey
+from wlbs.core.cluster import Mode
 from wlbs.core.frame import EtherType
 from wlbs.core.probe import PROBE_PORT, decode_answer, encode_request
 from wlbs.core.protocol.effects import Effect
@@ -14,7 +15,7 @@ from wlbs.core.protocol.events import Event, Instant, StopRequested
 from wlbs.core.reason import Reason
 from wlbs.core.table import Buckets, Mark
 from wlbs.scenario.evidence import LogEntry
-from wlbs.scenario.setup import ORDINARY
+from wlbs.scenario.setup import ORDINARY, Setup
 from wlbs.scenario.topology import Topology
 from wlbs.sim.agent import BUSY, CALM
 from wlbs.sim.frames import (
@@ -28,6 +29,7 @@ from wlbs.sim.frames import (
     udp,
 )
 from wlbs.sim.host import Host, Surroundings
+from wlbs.sim.igmp import Kind, read
 from wlbs.sim.parts import SOUND
 from wlbs.sim.schedule import NS_PER_MS, NS_PER_S, Schedule
 
@@ -41,7 +43,7 @@ VIP_PATH = Path(CLIENT.address, 5000, TOPOLOGY.vip, 80)
 class Lonely:
     """One host, and a record of what it sends and does."""
 
-    def __init__(self) -> None:
+    def __init__(self, setup: Setup = ORDINARY) -> None:
         """Begin nothing yet."""
         self.schedule = Schedule()
         self.sent: list[bytes] = []
@@ -57,7 +59,8 @@ class Lonely:
             self._finish,
             lambda host, _: self.kept.append(host),
         )
-        self.host = Host(NODE, ORDINARY.cluster(TOPOLOGY, KEY), 1, around, SOUND)
+        self.host = Host(NODE, setup.cluster(TOPOLOGY, KEY), 1, around, SOUND)
+        self.host.forwards = setup.forwarding
 
     def run(self, duration_ns: int) -> None:
         """Let time pass."""
@@ -251,3 +254,45 @@ def test_a_host_that_sends_cookies_claims_what_brings_one_back(lonely: Lonely) -
     host.kernel.install(replace(host.kernel.table, buckets=flagged))
     lonely.answers(back)
     assert host.kernel.counters[Reason.COOKIE] == 1
+
+
+NEIGHBOUR_FRAME = to_vmac(
+    tcp(TcpSegment(Path(CLIENT.address, 5001, IpAddress.parse("10.9.0.7"), 80), 7, 0, SYN))
+)
+"""To the VMAC, and to the own address of a host that is not this one: flooded to all."""
+
+
+def test_in_mode_unicast_a_host_that_forwards_sends_on_nothing_that_was_flooded() -> None:
+    """With the cluster's MAC on every interface, each host would send it once more."""
+    world = Lonely(Setup(Mode.UNICAST, forwarding=True))
+    assert world.serving().kernel
+    assert world.answers(NEIGHBOUR_FRAME) == []
+    world.host.kernel = None
+    (question,) = world.answers(NEIGHBOUR_FRAME)  # the next hop is asked for, to send it on
+    assert question[12:14] == b"\x08\x06"
+
+
+def test_in_mode_unicast_a_host_is_masked_until_it_leaves() -> None:
+    world = Lonely(Setup(Mode.UNICAST))
+    masked = world.serving().shown_mac
+    (announced, *_) = world.sent
+    assert (announced[6:12], announced[22:28]) == (masked.octets,) * 2  # arp_notify
+    (answer,) = world.answers(OWN_REQUEST)
+    assert (answer[6:12], answer[22:28]) == (masked.octets,) * 2
+    to_masked = masked.octets + OWN_REQUEST[6:]
+    assert len(world.answers(to_masked)) == 1
+    world.host.undo()
+    assert world.sent[-1][6:12] == NODE.mac.octets
+    (answer,) = world.answers(OWN_REQUEST)
+    assert (answer[6:12], answer[22:28]) == (NODE.mac.octets,) * 2
+
+
+def test_in_mode_igmp_a_host_is_a_member_while_its_data_path_is_there() -> None:
+    world = Lonely(Setup(Mode.IGMP))
+    host = world.serving()
+    joined = [message for data in world.sent if (message := read(data))]
+    assert [(each.kind, str(each.group)) for each in joined] == [(Kind.REPORT, "239.255.0.100")]
+    host.undo()
+    left = read(world.sent[-1])
+    assert left
+    assert left.kind is Kind.LEAVE

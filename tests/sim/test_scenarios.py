@@ -26,6 +26,9 @@ CAUGHT_BY = {
     "cookie-off": "no attempt of 'burst' is refused, reset or lost",
     "flag-off": "every connection of 'meanwhile' goes on",
     "lease-off": Guarantee.STALLED_KEEPS_NOTHING,
+    "relay-off": "all are served again within 300 ms of 'leak'",
+    "detect-off": "all are served again within 300 ms of 'leak'",
+    "attribution-wrong": "h2 tells within 1 s of 'leak' of 'netmon (process' and 'past the guard'",
 }
 
 FAILED = [("stall-swap", 3), ("stall-swap", 4), ("crash", 4)]

@@ -27,6 +27,7 @@ class Guarantee(StrEnum):
     NO_GAP = "L1: every flow of an enabled rule has exactly one owner"
     STALLED_KEEPS_NOTHING = "S4: a host whose agent stands still keeps no new flow"
     VMAC_HIDDEN = "S3: no frame has the VMAC as its source"
+    RELAYED_ONCE = "S6: no host is relayed to while it takes frames from the segment"
     ARP_TRUE = "ARP for a virtual IP names the VMAC inside and another MAC outside"
 
 
@@ -76,6 +77,18 @@ def judge_pair(one: FilterTable, other: FilterTable) -> tuple[Violation, ...]:
         return ()
     seen = f"hosts {one.own + 1} and {other.own + 1} both own {count} buckets"
     return (Violation(Guarantee.ONE_OWNER, seen),)
+
+
+def judge_relays(one: FilterTable, other: FilterTable) -> tuple[Violation, ...]:
+    """Judge two hosts of which the second hears the first, which has a live lease.
+
+    What is relayed to a host that gets the segment's own frames as well, it would keep twice.
+    """
+    takes_frames = other.receiver is None or other.receiver == other.own
+    if one.receiver != one.own or one.station_of(other.own) is None or not takes_frames:
+        return ()
+    seen = f"host {one.own + 1} relays to {other.own + 1}, which takes frames from the segment"
+    return (Violation(Guarantee.RELAYED_ONCE, seen),)
 
 
 def judge_silent(host: HostIndex, silence_ns: int, detection_ns: int) -> tuple[Violation, ...]:

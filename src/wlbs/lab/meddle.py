@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program of its own: writes into a host's pinned maps again and again what should not be there.
 
-Run as ``python -m wlbs.lab.meddle lease|flags|relays PINS`` in the host's namespace, where a sweep
-finds it. What an agent writes in between is overwritten within milliseconds. Knows the layout of
-the maps. The products' own code has no branch for any of it.
+Run as ``python -m wlbs.lab.meddle lease|flags|relays|deliveries PINS`` in the host's namespace,
+where a sweep finds it. What an agent writes in between is overwritten within milliseconds. Knows the
+layout of the maps. The products' own code has no branch for any of it.
 """
 
 import os
@@ -12,10 +12,12 @@ import time
 from pathlib import Path
 from typing import Final
 
+from wlbs.core.address import HOST_PRIORITY_MAX
 from wlbs.core.rules import RULE_COUNT_MAX
 from wlbs.datapath.layout import (
     BUCKETS_AT,
     BUCKETS_SIZE,
+    COUNTER,
     LEASE,
     STATION_MACS_AT,
     STATION_MACS_SIZE,
@@ -27,6 +29,7 @@ EVERY_S: Final = 0.002
 """Short against a heartbeat's period, cheap enough beside the cluster."""
 
 _FIRST: Final = bytes(4)
+_NS_PER_MS: Final = 1_000_000
 _FOREVER: Final = (1 << 64) - 1
 
 
@@ -61,7 +64,23 @@ def mute_relays(pins: Path) -> None:
     put(pins, alone)
 
 
-MEDDLING: Final = {"lease": hold_lease, "flags": clear_flags, "relays": mute_relays}
+def count_deliveries(pins: Path) -> None:
+    """Have the host count delivery probes of everybody without end, whoever's arrive."""
+    descriptor = libbpf.open_pinned(pins / "delivery_probes")
+    try:
+        count = COUNTER.pack(time.monotonic_ns() // _NS_PER_MS)
+        for index in range(HOST_PRIORITY_MAX):
+            libbpf.update(descriptor, index.to_bytes(len(_FIRST), "little"), count)
+    finally:
+        os.close(descriptor)
+
+
+MEDDLING: Final = {
+    "lease": hold_lease,
+    "flags": clear_flags,
+    "relays": mute_relays,
+    "deliveries": count_deliveries,
+}
 
 
 def main() -> None:

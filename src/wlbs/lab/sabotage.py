@@ -133,10 +133,10 @@ def _meddled(site: Site, word: str) -> None:
     _meddled_at(site, site.victim, word)
 
 
-def _mute(site: Site) -> None:
-    """Have no host relay anything: whoever receives for all is the one that counts."""
+def _meddled_everywhere(site: Site, word: str) -> None:
+    """Meddle at every host: it is not known beforehand at which it counts."""
     for host in site.topology.hosts:
-        _meddled_at(site, host, "relays")
+        _meddled_at(site, host, word)
 
 
 def _meddled_at(site: Site, host: Node, word: str) -> None:
@@ -181,7 +181,12 @@ NO_SABOTAGE: Final = Sabotage("none", "nothing is broken")
 SABOTAGES: Final[dict[str, Sabotage]] = {
     each.name: each
     for each in (
-        Sabotage("guard-off", "the egress guard of h2 is detached", inject=_guard_off),
+        Sabotage(
+            "guard-off",
+            "the egress guard of h2 is detached",
+            also_in=("q258609-w2k",),
+            inject=_guard_off,
+        ),
         Sabotage("two-owners", "h2 also takes the flows of h1", inject=_two_owners),
         Sabotage("arp-from-all", "every host answers ARP", inject=_arp_from_all),
         Sabotage("key-differs", "h2 has another key", other_keys=_other_key),
@@ -215,7 +220,13 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
             "relay-off",
             "whoever receives for all relays nothing",
             caught_in="q258609-heal",
-            inject=_mute,
+            inject=lambda site: _meddled_everywhere(site, "relays"),
+        ),
+        Sabotage(
+            "detect-off",
+            "every host counts probes that never came",
+            caught_in="q258609-heal",
+            inject=lambda site: _meddled_everywhere(site, "deliveries"),
         ),
     )
 }

@@ -60,7 +60,7 @@ class Senders:
 
     def are_idle(self, node: str) -> bool:
         """Whether everything a node was told to send has been sent."""
-        outputs = [process.stdout for process in self._running.get(node, [])]
+        outputs = [each.stdout for each in self._running.get(node, []) if each.stdout]
         # What is left to read is that all was sent, or that the program has ended.
         return len(select.select(outputs, (), (), 0)[0]) == len(outputs)
 

@@ -10,14 +10,26 @@ from typing import Final
 
 from wlbs.core.address import MAC_SIZE, Mac
 from wlbs.core.cluster import Cluster
-from wlbs.core.invariants import Guarantee, Violation, judge_pair, judge_silent, judge_sources
+from wlbs.core.invariants import (
+    Guarantee,
+    Violation,
+    judge_pair,
+    judge_relays,
+    judge_silent,
+    judge_sources,
+)
 from wlbs.core.table import FilterTable
 from wlbs.scenario.evidence import Direction
 from wlbs.scenario.report import Expectation
 from wlbs.sim.host import Host
 from wlbs.sim.schedule import NS_PER_S, Schedule
 
-JUDGED: Final = (Guarantee.ONE_OWNER, Guarantee.VMAC_HIDDEN, Guarantee.STALLED_KEEPS_NOTHING)
+JUDGED: Final = (
+    Guarantee.ONE_OWNER,
+    Guarantee.VMAC_HIDDEN,
+    Guarantee.STALLED_KEEPS_NOTHING,
+    Guarantee.RELAYED_ONCE,
+)
 JUDGED_UNMASKED: Final = tuple(each for each in JUDGED if each is not Guarantee.VMAC_HIDDEN)
 """Of hosts that are told not to hide the VMAC. By their frames they cannot be told apart: whoever
 has heard one counts as having heard all."""
@@ -96,7 +108,11 @@ class Checker:
             return ()
         known = self._judged.get((one.node.name, other.node.name))
         if known is None or known.tables[0] is not tables[0] or known.tables[1] is not tables[1]:
-            known = _JudgedPair((tables[0], tables[1]), judge_pair(tables[0], tables[1]))
+            one_table, other_table = tables[0], tables[1]
+            relays = judge_relays(one_table, other_table) + judge_relays(other_table, one_table)
+            known = _JudgedPair(
+                (one_table, other_table), judge_pair(one_table, other_table) + relays
+            )
             self._judged[one.node.name, other.node.name] = known
         return known.violations
 

@@ -225,10 +225,6 @@ class Client:
         if socket is not None:
             socket.vanish()
 
-    def _is_local(self, address: IpAddress) -> bool:
-        """Whether an address is this node's, or of the network behind it."""
-        return next_hop(address) == self.node.address
-
     def receive(self, data: bytes) -> None:
         """Take a frame from the wire, if it is for this node."""
         if not is_for(self.node.mac, data):

@@ -197,7 +197,7 @@ class Host:
         if self.cluster.group is not None:
             self.groups.leave(self.cluster.group)
         self.kernel = None
-        self._station.mac = self.node.mac
+        self._station.set_mac(self.node.mac)
 
     def tell(self, event: StartRequested | StopRequested | DrainstopRequested) -> None:
         """Bring an operator's word to the agent."""
@@ -257,7 +257,7 @@ class Host:
 
     def _take_posture(self) -> None:
         """Make of the interface what the cluster's mode asks for."""
-        self._station.mac = self.cluster.station_mac(self.node.mac)
+        self._station.set_mac(self.cluster.station_mac(self.node.mac))
         if self.cluster.group is not None:
             self.groups.join(self.cluster.group)
 

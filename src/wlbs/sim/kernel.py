@@ -116,7 +116,8 @@ class Kernel:
         """Say what was counted of delivery probes, and of frames from the VMAC."""
         news = tuple(self._sightings[key] for key in self._news)
         self._news.clear()
-        return DeliveriesCounted(tuple(self._arrived), news)
+        counted = DeliveriesCounted(tuple(self._arrived), news)
+        return self._parts.deliveries(counted, self._schedule.now)
 
     def sight(self, where: Where, data: bytes, sender: Sender | None = None) -> None:
         """Take note of a frame from the VMAC, as the real data path's programs do."""

@@ -13,7 +13,7 @@ from wlbs.core.claim import Claim, SocketFacts, judge
 from wlbs.core.filter import Verdict
 from wlbs.core.frame import Segment
 from wlbs.core.guard import guard
-from wlbs.core.protocol.events import Instant
+from wlbs.core.protocol.events import DeliveriesCounted, Instant
 from wlbs.core.table import FilterTable
 
 
@@ -26,6 +26,10 @@ class Parts:
     table: Callable[[FilterTable], FilterTable] = lambda table: table
     lease: Callable[[Instant], Instant] = lambda until: until
     key: Callable[[HashKey], HashKey] = lambda key: key
+    deliveries: Callable[[DeliveriesCounted, Instant], DeliveriesCounted] = lambda counted, _: (
+        counted
+    )
+    """What the agent is told that its kernel has counted, and when."""
 
 
 SOUND: Final = Parts()

@@ -12,9 +12,10 @@ from wlbs.core.buckets import BUCKET_COUNT, HashKey
 from wlbs.core.claim import Claim, Listener, SocketFacts, judge
 from wlbs.core.filter import Verdict
 from wlbs.core.frame import Segment
-from wlbs.core.protocol.events import Instant
+from wlbs.core.protocol.events import DeliveriesCounted, Instant
 from wlbs.core.reason import Reason
 from wlbs.core.rules import HostIndex
+from wlbs.core.sighting import Sender
 from wlbs.core.table import Buckets, FilterTable
 from wlbs.sim.parts import SOUND, Parts
 
@@ -98,10 +99,29 @@ def _for_ever(until: Instant) -> Instant:
     return Instant(1 << 62)
 
 
+def _without_end(counted: DeliveriesCounted, now: Instant) -> DeliveriesCounted:
+    """Count on, whether anything arrives or not."""
+    return replace(counted, arrived=(now,) * len(counted.arrived))
+
+
+def _blaming(counted: DeliveriesCounted, now: Instant) -> DeliveriesCounted:
+    """Take another program for the sender."""
+    del now
+    innocent = Sender("lldpd", 1, 1)
+    sightings = (replace(each, sender=each.sender and innocent) for each in counted.sightings)
+    return replace(counted, sightings=tuple(sightings))
+
+
 SABOTAGES: Final[dict[str, Sabotage]] = {
     each.name: each
     for each in (
-        Sabotage("guard-off", "h2 has no egress guard", "serve", Parts(guard=_unguarded)),
+        Sabotage(
+            "guard-off",
+            "h2 has no egress guard",
+            "serve",
+            Parts(guard=_unguarded),
+            also_in=("q258609-w2k",),
+        ),
         Sabotage("two-owners", "h2 also takes the flows of h1", "serve", Parts(table=_greedy)),
         Sabotage(
             "arp-from-all",
@@ -145,6 +165,19 @@ SABOTAGES: Final[dict[str, Sabotage]] = {
             "q258609-heal",
             Parts(table=_mute),
             is_everywhere=True,
+        ),
+        Sabotage(
+            "detect-off",
+            "every host counts probes that never came",
+            "q258609-heal",
+            Parts(deliveries=_without_end),
+            is_everywhere=True,
+        ),
+        Sabotage(
+            "attribution-wrong",
+            "h2 takes another program for the one that sent",
+            "q258609-heal",
+            Parts(deliveries=_blaming),
         ),
     )
 }

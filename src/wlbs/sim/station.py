@@ -53,6 +53,13 @@ class Station:
         self._neighbours: dict[IpAddress, Mac] = {}
         self._questions: dict[IpAddress, Question] = {}
 
+    def set_mac(self, mac: Mac) -> None:
+        """Have another address from now on, and say so (``arp_notify``)."""
+        if mac != self.mac:
+            self.mac = mac
+            body = arp_request(mac, self.node.address, self.node.address)
+            self._transmit(ethernet(BROADCAST, mac, EtherType.ARP, body))
+
     def send_packet(self, destination: IpAddress, packet: bytes) -> None:
         """Send an IPv4 packet, asking first for the hardware address if need be."""
         hop = next_hop(destination)
@@ -66,7 +73,12 @@ class Station:
             self._ask(hop)
 
     def receive_arp(self, arp: Arp) -> None:
-        """Learn from ARP addressed to this node, and answer a request for its address."""
+        """Learn from ARP addressed to this node, and answer a request for its address.
+
+        Whoever says that its own address has changed is believed by those who know it already.
+        """
+        if arp.sender_ip == arp.target_ip and arp.sender_ip in self._neighbours:
+            self._learn(arp.sender_ip, arp.sender_mac)
         if arp.target_ip != self.node.address:
             return
         if arp.operation == ARP_REQUEST:

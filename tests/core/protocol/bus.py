@@ -5,8 +5,9 @@ A machine is a host: its agent (a `Member` and its timer) and its data path (the
 the instant until which the lease is held, connections). Killing the agent leaves the data path as
 it is; a crash takes both. Clocks have origins of their own and may drift.
 
-After each event the bus judges S1 and S2 by what the data paths hold and by what it has itself
-delivered, never by what a member says of itself. Knows nothing of frames or the filter.
+After each event the bus judges S1, S2 and S6 by what the data paths hold and by what it has itself
+delivered, never by what a member says of itself. The switch may have learned the VMAC at a port:
+then delivery probes reach that port only. Knows nothing of frames or the filter.
 """
 
 import heapq
@@ -18,8 +19,10 @@ from tests.core.protocol.machine import Machine
 
 from wlbs.core.census import Census
 from wlbs.core.cluster import Cluster
+from wlbs.core.invariants import judge_relays
 from wlbs.core.probe import Answer, encode_answer
 from wlbs.core.protocol.effects import (
+    BounceLink,
     CountConnections,
     CountDeliveries,
     Effect,
@@ -29,11 +32,13 @@ from wlbs.core.protocol.effects import (
     SendDelivery,
     SendHeartbeat,
     SendProbe,
+    SendPull,
     State,
 )
 from wlbs.core.protocol.events import (
     CarrierChanged,
     ConnectionsCounted,
+    DeliveriesCounted,
     DrainstopRequested,
     Event,
     HeartbeatReceived,
@@ -43,6 +48,7 @@ from wlbs.core.protocol.events import (
     TimerFired,
 )
 from wlbs.core.protocol.shares import Shares, target_of
+from wlbs.core.sighting import Where
 
 MS = 1_000_000
 FLIGHT_NS_MIN = 100_000
@@ -65,6 +71,8 @@ class Bus:
         self.loss = loss
         self.now = 0
         self.machines: dict[str, Machine] = {}
+        self.vmac_at = ""
+        """At whose port the switch has learned the VMAC; if at nobody's, it floods."""
         self.heartbeat_cuts: set[tuple[str, str]] = set()
         self.probe_cuts: set[tuple[str, str]] = set()
         self.recorded: list[tuple[Machine, bytes]] = []
@@ -153,6 +161,20 @@ class Bus:
         """Take a machine away, data path, connections and all."""
         self[name].crash()
 
+    def capture(self, name: str) -> None:
+        """Let the switch learn the VMAC at a machine's port, or at a stranger's."""
+        self.vmac_at = name
+
+    def leak(self, name: str) -> None:
+        """Let a program of a machine, or a stranger, send a frame from the VMAC: all can see it."""
+        self.capture(name)
+        for machine in self.machines.values():
+            machine.sight(Where.BYPASSED if machine.name == name else Where.ARRIVED, self.now)
+
+    def age_out(self) -> None:
+        """Let the switch forget where it has learned the VMAC."""
+        self.vmac_at = ""
+
     def connect(self, rule: int, bucket: int) -> str:
         """Open a connection; return which machine took it."""
         (name,) = self.keepers(rule, bucket)
@@ -223,6 +245,8 @@ class Bus:
             return
         local_now = machine.clock(self.now)
         effects = machine.member.handle(event, local_now)
+        if isinstance(event, DeliveriesCounted) and not effects:
+            return  # forty times a second nothing has changed
         machine.journal.append((self.now, event, effects))
         for effect in effects:
             self._carry_out(machine, effect)
@@ -281,10 +305,37 @@ class Bus:
                 census = machine.count()
                 self._counting.append(machine.name)
                 self.at(self._between(MS, 5 * MS), lambda: self._counted(machine, census))
-            case SendDelivery() | CountDeliveries():
-                pass
+            case SendDelivery() | CountDeliveries() | SendPull() | BounceLink():
+                self._watch(machine, effect)
             case _:
                 machine.reports.append((self.now, effect))
+
+    def _watch(
+        self, machine: Machine, effect: SendDelivery | CountDeliveries | SendPull | BounceLink
+    ) -> None:
+        """Carry out what concerns the VMAC; the switch learns and forgets by it."""
+        match effect:
+            case SendDelivery():
+                self._deliver(machine)
+                return
+            case CountDeliveries():
+                self.at(0, lambda: self.take(machine, machine.count_deliveries()))
+                return
+            case SendPull():
+                self.capture(machine.name)
+            case BounceLink():
+                if self.vmac_at == machine.name:
+                    self.age_out()
+        machine.reports.append((self.now, effect))
+
+    def _deliver(self, source: Machine) -> None:
+        """Send a delivery probe: to everybody, or to the one port at which the VMAC was learned."""
+        for other in self.machines.values():
+            is_reached = other.name == self.vmac_at if self.vmac_at else other.is_up
+            if other is source or not is_reached:
+                continue
+            if not self._is_lost(source, other, self.heartbeat_cuts):
+                other.arrived[source.index] += 1
 
     def _send(self, source: Machine, destination: Machine, data: bytes) -> None:
         if self._is_lost(source, destination, self.heartbeat_cuts):
@@ -339,6 +390,10 @@ class Bus:
             both = any(x & y for x, y in zip(a.owned, b.owned, strict=True))
             if both and self._hear_each_other(a, b):
                 self.violations.append(f"S1 at {self.now / MS} ms: {a.name} and {b.name}")
+        for one, other in permutations(self.machines.values(), 2):
+            if one.is_live(self.now) and other.is_up and other.hears(one, self.now):
+                found = judge_relays(one.table, other.table)
+                self.violations += [f"S6 at {self.now / MS} ms: {each.seen}" for each in found]
         for holder in self.machines.values():
             if holder.connections:
                 self._judge_connections(holder)

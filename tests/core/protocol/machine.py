@@ -6,16 +6,17 @@ Knows what its member asked for and keeps it as values. Knows nothing of other m
 
 from itertools import count
 
-from wlbs.core.address import Mac
+from wlbs.core.address import BROADCAST, Mac
 from wlbs.core.census import BUCKETS_PER_GROUP, Census
 from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.effects import Effect, ReportRefusal, State
-from wlbs.core.protocol.events import Event, Instant
+from wlbs.core.protocol.events import DeliveriesCounted, Event, Instant
 from wlbs.core.protocol.member import Member
 from wlbs.core.protocol.peers import RESET_AFTER_NS
 from wlbs.core.protocol.shares import owned_by
 from wlbs.core.protocol.speaking import Incarnation
 from wlbs.core.rules import HostIndex
+from wlbs.core.sighting import FrameKind, Sender, Sighting, Where
 from wlbs.core.table import Buckets, FilterTable, Mark
 
 _PPM = 1_000_000
@@ -51,6 +52,8 @@ class Machine:
         self.is_up = self.has_carrier = True
         self.is_stalled = False
         self.boot_nonce = 0
+        self.arrived = [0] * (max(host.index for host in cluster.hosts) + 1)
+        self.sightings: tuple[Sighting, ...] = ()
         self.pending: list[Event] = []
         self.armed_for: Instant | None = None
         self.heard: dict[str, Instant] = {}
@@ -73,6 +76,7 @@ class Machine:
             self.boot_nonce = next(self._nonces) if boot_nonce is None else boot_nonce
             self.lease_until = None
             self.connections.clear()
+            self.arrived = [0] * len(self.arrived)
         self.is_up, self.is_stalled, self.pending, self.armed_for = True, False, [], None
         self.heard.clear()
         incarnation = Incarnation(self.mac, self.boot_nonce, is_fresh=is_fresh)
@@ -107,6 +111,18 @@ class Machine:
     def expects(self, other: "Machine", now: int) -> bool:
         """Whether something of the other came within the time after which it counts as gone."""
         return self.clock(now) - self.signs[other.name] < RESET_AFTER_NS
+
+    def sight(self, where: Where, now: int) -> None:
+        """See a frame from the VMAC: an LLC frame, as a network monitor announces itself."""
+        at = self.clock(now)
+        sender = Sender("netmon", 77, 1) if where is Where.BYPASSED else None
+        kind = FrameKind(0, b"\xaa\xaa\x03")
+        self.sightings += (Sighting(where, kind, BROADCAST, 1, at, at, sender),)
+
+    def count_deliveries(self) -> DeliveriesCounted:
+        """Say what was counted of delivery probes, and what has been seen since the last time."""
+        seen, self.sightings = self.sightings, ()
+        return DeliveriesCounted(tuple(self.arrived), seen)
 
     def count(self) -> Census:
         """Count the connections by the table in force."""

@@ -46,6 +46,11 @@ def is_got(matrix: Matrix, index: HostIndex) -> set[str]:
     return {cell for (_, b), cell in matrix.items() if b == index}
 
 
+def captors_of(matrix: Matrix, whole: list[HostIndex]) -> list[HostIndex]:
+    """Return those of who gets everything whose own probes are silent wherever one can tell."""
+    return [h for h in whole if SILENT in is_got(matrix, h) and ARRIVING not in is_got(matrix, h)]
+
+
 def explained(matrix: Matrix, count: int, *, has_flooded: bool) -> Diagnosis:
     """Return what a person would say of the matrix, cell by cell."""
     cells = set(matrix.values())
@@ -55,9 +60,9 @@ def explained(matrix: Matrix, count: int, *, has_flooded: bool) -> Diagnosis:
     complete = sum(1 << h for h in whole)
     if SILENT not in cells:
         return Diagnosis(Finding.HEALTHY, None, complete)
-    captors = [h for h in whole if is_got(matrix, h) == {SILENT}]
+    captors = captors_of(matrix, whole)
     if captors:
-        (captor,) = captors  # there is never a second
+        captor = captors[0]
         others = {cell for (a, _), cell in matrix.items() if a != captor}
         finding = Finding.PARTLY_CAPTURED if ARRIVING in others else Finding.CAPTURED
         return Diagnosis(finding, captor, complete)
@@ -84,11 +89,25 @@ def test_names_do_not_matter() -> None:
     """Whoever is host 1 becomes host 2: so does the captor, and nothing else changes."""
     for matrix in matrices(3):
         said = diagnose(rows_of(matrix), has_ever_flooded=True)
+        if UNTOLD in matrix.values():
+            continue  # while some cannot tell, several may look like the captor
         for renamed in permutations(hosts(3)):
             other = {(renamed[a], renamed[b]): cell for (a, b), cell in matrix.items()}
             again = diagnose(rows_of(other), has_ever_flooded=True)
             captor = None if said.captor is None else renamed[said.captor]
             assert (again.finding, again.captor) == (said.finding, captor)
+
+
+def test_there_is_one_captor_as_soon_as_all_can_tell() -> None:
+    for matrix in matrices(3):
+        whole = [h for h in hosts(3) if gets(matrix, h) == {ARRIVING}]
+        assert UNTOLD in matrix.values() or len(captors_of(matrix, whole)) <= 1
+
+
+def test_a_newcomer_that_cannot_tell_yet_changes_no_finding() -> None:
+    rows = segment(4, AT_HOST_3)
+    rows[HostIndex(3)] = Row()
+    assert diagnose(rows, has_ever_flooded=True) == Diagnosis(Finding.CAPTURED, HostIndex(2), 0b100)
 
 
 def segment(count: int, reached: Mapping[int, set[int]]) -> dict[HostIndex, Row]:

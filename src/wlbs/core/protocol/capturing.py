@@ -160,7 +160,7 @@ class Capture:
             self.deliveries.forget(heartbeat.host)
         else:
             lost_count = max(0, heartbeat.sequence - earlier.sequence - 1)
-        self.deliveries.hear(heartbeat.host, heartbeat.delivery.sent, lost_count)
+        self.deliveries.hear(heartbeat.host, heartbeat.delivery.sent, lost_count, now)
         if heartbeat.delivery.is_sighted or heartbeat.delivery.has_leaked:
             self.deliveries.warn(now)
 

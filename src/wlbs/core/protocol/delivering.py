@@ -44,8 +44,13 @@ LOSS_MAX: Final = 0.5
 """What is taken for the loss at least, because it is estimated, and at most: beyond, half of the
 probes missing is storm control's doing and no capture."""
 
-LOSS_WEIGHT: Final = 1 / 128
-"""Of one probe in the estimate: some three seconds of rounds by default."""
+LOSS_WINDOW: Final = 128
+"""Probes over which the loss is estimated: some three seconds of rounds by default."""
+
+LOSS_FIRST: Final = 0.25
+FIRST_WINDOW: Final = 4
+"""What is taken for the loss before anything is known of it, as if of so many probes: on a bad wire
+six are soon lost in a row. Fifty probes that arrive, one second's, make it `LOSS_MIN`."""
 
 THINNED_LOSS: Final = 0.1
 """A tenth of the probes lost while heartbeats arrive is called thinning."""
@@ -79,8 +84,12 @@ class Sender:
     base_said: int = 0
     base_arrived: int = 0
     """Both as they were when the loss was last estimated."""
-    loss: float = 0.0
+    loss: float = LOSS_FIRST
+    window: int = FIRST_WINDOW
+    """Over how many probes that is."""
     beat_loss: float = 0.0
+    beat_window: int = 0
+    """The same of its heartbeats."""
     has_arrived: bool = False
     is_silent: bool = False
 
@@ -133,15 +142,17 @@ class Deliveries:
         kept = self._senders[index].arrived
         self._senders[index] = Sender(arrived=kept, base_arrived=kept or 0)
 
-    def hear(self, index: HostIndex, said: int, lost_count: int) -> None:
+    def hear(self, index: HostIndex, said: int, lost_count: int, now: Instant) -> None:
         """Take note of what a heartbeat says it sent, and of heartbeats lost since the last one."""
         sender = self._senders[index]
         if sender.said is None:
+            sender.arrived_at = now
             sender.base_said, sender.base_arrived = said, sender.arrived or 0
         sender.said = said
-        for _ in range(min(lost_count, ROUNDS_PER_PERIOD)):
-            sender.beat_loss += (1 - sender.beat_loss) * LOSS_WEIGHT
-        sender.beat_loss -= sender.beat_loss * LOSS_WEIGHT
+        # Who was silent for long was away: that is no loss.
+        for outcome in (1,) * min(lost_count, ROUNDS_PER_PERIOD) + (0,):
+            sender.beat_window = min(sender.beat_window + 1, LOSS_WINDOW)
+            sender.beat_loss += (outcome - sender.beat_loss) / sender.beat_window
 
     def count(self, arrived: Sequence[int], now: Instant) -> bool:
         """Take note of how many probes of each host have arrived; whether the row changed."""
@@ -156,11 +167,7 @@ class Deliveries:
 
     def thinned(self) -> frozenset[HostIndex]:
         """Return the peers of whose probes many are lost, and of whose heartbeats few."""
-        return frozenset(
-            index
-            for index, each in self._senders.items()
-            if each.loss >= THINNED_LOSS and each.beat_loss < each.loss / 2 and not each.is_silent
-        )
+        return frozenset(index for index, each in self._senders.items() if _is_thinned(each))
 
     def _take(self, sender: Sender, arrived: int, now: Instant) -> None:
         if sender.arrived is None:
@@ -189,9 +196,10 @@ class Deliveries:
         """Bring the loss up to date with a stretch in which something arrived."""
         assert sender.said is not None, "the caller has looked"
         sent = max(1, sender.said - sender.base_said & _MASK_32)
-        share = min(max(lost / sent, 0.0), 1.0)
-        weight = 1 - (1 - LOSS_WEIGHT) ** min(sent, 1 / LOSS_WEIGHT)
-        sender.loss += (share - sender.loss) * weight
+        # Below 0 too: what arrives after the heartbeat that said so is made up for by the next one.
+        share = min(max(lost / sent, -1.0), 1.0)
+        sender.loss += (share - sender.loss) * sent / (sender.window + sent)
+        sender.window = min(sender.window + sent, LOSS_WINDOW)
         sender.base_said, sender.base_arrived = sender.said, sender.arrived or 0
 
     def _rounds_needed(self, loss: float, now: Instant) -> int:
@@ -203,6 +211,12 @@ class Deliveries:
 
 def _is_recent(at: Instant | None, now: Instant) -> bool:
     return at is not None and now - at < SIGHTED_NS
+
+
+def _is_thinned(sender: Sender) -> bool:
+    is_known = sender.window == LOSS_WINDOW and sender.beat_window >= LOSS_WINDOW // 2
+    is_lost = sender.loss >= THINNED_LOSS and sender.beat_loss < sender.loss / 2
+    return is_known and is_lost and not sender.is_silent
 
 
 def _is_arriving(sender: Sender) -> bool:

@@ -91,6 +91,10 @@ def choose_receiver(diagnosis: Diagnosis, current: HostIndex | None) -> HostInde
 
 
 def _is_lost(rows: Mapping[HostIndex, Row], index: HostIndex) -> bool:
-    """Whether nobody gets a host's probes: a switch sends nothing back to the port it came from."""
+    """Whether nobody gets a host's probes: a switch sends nothing back to the port it came from.
+
+    Who has just come cannot tell yet, and does not stand against what the others say.
+    """
     others = [row for each, row in rows.items() if each != index]
-    return bool(others) and all(row.silent >> index & 1 for row in others)
+    is_silent = any(row.silent >> index & 1 for row in others)
+    return is_silent and not any(row.arriving >> index & 1 for row in others)

@@ -279,7 +279,7 @@ class Member:
         circle = Circle(self._counted, serves, self._speaker.sequence + 1)
         effects = self.capture.settle(circle, now)
         if self.capture.relays.said != before:
-            self._speaker.hurry()
+            self._speaker.shout()
         return effects
 
     def _move_on(self, now: Instant) -> tuple[Effect, ...]:

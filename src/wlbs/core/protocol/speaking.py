@@ -65,6 +65,7 @@ class Speaker:
         self._boot_nonce = boot_nonce
         self._lease = lease
         self._is_urgent = False
+        self._is_shouting = False
         self._farewell_count = 0
         due_ns = cluster.timing.period_ns * len(cluster.hosts) // SPACING_DIVISOR
         self._spacing_ns = max(due_ns, SPACING_NS_MIN)
@@ -76,6 +77,10 @@ class Speaker:
         """Speak as soon as the spacing allows."""
         self._is_urgent = True
 
+    def shout(self) -> None:
+        """Speak at once, whatever the spacing: frames are lost until it is heard."""
+        self._is_urgent = self._is_shouting = True
+
     def say_goodbye(self) -> None:
         """Say as often that this is the end as others would tolerate not to hear it."""
         self._is_urgent = True
@@ -86,6 +91,8 @@ class Speaker:
         if state is State.STOPPED and not self._farewell_count:
             return None
         period_ns = self._cluster.timing.period_ns
+        if self._is_shouting:
+            return self._lease.last_sent
         wait_ns = self._spacing_ns if self._is_urgent else period_ns
         return Instant(self._lease.last_sent + wait_ns)
 
@@ -97,7 +104,7 @@ class Speaker:
     def speak(self, said: Said, peers: Peers, now: Instant) -> tuple[SendHeartbeat, ...]:
         """Return the heartbeat that is due now."""
         state = said.state
-        self._is_urgent = False
+        self._is_urgent = self._is_shouting = False
         if state is State.STOPPED:
             self._farewell_count -= 1
         self.sequence += 1
