@@ -189,7 +189,7 @@ def q258609_heal(topology: Topology) -> Scenario:
         expects=(
             *CAPTURED,
             Learned(victim, "leak", until="ageing"),
-            Relayed(others_of(topology), victim, "leak", RELAY_MS_MAX),
+            Relayed(others_of(topology), victim, "leak", RELAY_MS_MAX, until="ageing"),
             *(NoneBroken(host) for host in hosts),
             Served(victim, "leak"),
             Unbroken("lasting"),
