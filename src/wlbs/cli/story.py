@@ -126,7 +126,7 @@ def findings(part: Part, report: Report) -> Iterator[str]:
     """Yield what was seen, chapter by chapter, and at last whatever did not hold."""
     judged = tuple(zip(part.scenario.expects, report.expectations, strict=False))
     for chapter in part.chapters:
-        yield f"  seen in {chapter.title.partition('.')[0]}:"
+        yield f"  {chapter.title}; seen:"
         for expects, found in judged:
             is_told = getattr(expects, "after", "") in chapter.labels
             words = _plainly(expects, found, report) if is_told and found.held else ""
