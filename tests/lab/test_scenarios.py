@@ -32,8 +32,8 @@ CAUGHT_BY = {
     "detect-off": "all are served again within 300 ms of 'leak'",
 }
 
-SHORT = ("rolling", "stall")
-"""Beside `serve` and the demo's `show`: what `make test` has time for. The rest is for `prove`."""
+SHORT = ("rolling", "stall", "q258609-w2k", "hijack", "no-flood")
+"""What `make test` has time for beside `serve` and the demo; the rest is for `prove`."""
 
 
 @needs_root
@@ -51,7 +51,7 @@ def test_serve_holds_and_leaves_nothing(capsys: pytest.CaptureFixture[str]) -> N
     [
         pytest.param(name, marks=() if name in SHORT else pytest.mark.prove)
         for name in SCENARIOS
-        if name not in {"serve", "show"}
+        if name not in {"serve", "show-nt4", "show-heal", "show-stealth"}
     ],
 )
 def test_a_scenario_holds(name: str) -> None:

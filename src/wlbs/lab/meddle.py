@@ -2,8 +2,8 @@
 """A program of its own: writes into a host's pinned maps again and again what should not be there.
 
 Run as ``python -m wlbs.lab.meddle lease|flags|relays|deliveries PINS`` in the host's namespace,
-where a sweep finds it. What an agent writes in between is overwritten within milliseconds. Knows the
-layout of the maps. The products' own code has no branch for any of it.
+where a sweep finds it. What an agent writes in between is overwritten within milliseconds. Knows
+the layout of the maps. The products' own code has no branch for any of it.
 """
 
 import os

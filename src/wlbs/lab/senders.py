@@ -9,9 +9,11 @@ import select
 import subprocess
 import sys
 
+from wlbs.core.address import Mac
 from wlbs.lab.command import inside
 from wlbs.lab.leak import SENT
 from wlbs.lab.names import NODE_INTERFACE, LabNames
+from wlbs.linux import link, namespace
 from wlbs.linux.error import LinuxError
 from wlbs.scenario.leaking import frame_of
 from wlbs.scenario.steps import SendFrom, Way
@@ -36,7 +38,7 @@ class Senders:
         is_under = order.way is Way.UNDER
         where = node.switch if is_under else node.name
         interface = node.name if is_under else NODE_INTERFACE
-        frame = frame_of(order, self._topology).hex()
+        frame = frame_of(order, self._topology, self._device(order)).hex()
         words = (order.way.value, interface, frame, str(order.count), str(order.interval_s))
         program = (sys.executable, "-m", "wlbs.lab.leak", *words)
         process = subprocess.Popen(
@@ -50,6 +52,11 @@ class Senders:
         if process.stdout.readline() != SENT:
             what = f"{order.node} could not send: the program in its place ended"
             raise LinuxError(what, "read its words above")
+
+    def _device(self, order: SendFrom) -> Mac:
+        """Return the address that a node's interface has now."""
+        with namespace.entered(self._names.namespace(order.node)):
+            return link.find(NODE_INTERFACE).mac
 
     def are_idle(self, node: str) -> bool:
         """Whether everything a node was told to send has been sent."""

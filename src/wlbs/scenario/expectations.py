@@ -223,6 +223,30 @@ class Unserved:
 
 
 @dataclass(frozen=True, slots=True)
+class CutOff:
+    """From the moment on no new attempt is answered on its first SYN, and some time again all are.
+
+    ``cut_off_ms_…`` with the batch's name is a figure of the run: from the first attempt that
+    failed to the first after the last that did. Unlike `Unserved` it says when it ends: at the
+    latest ``within_s`` after the moment ``cured``.
+    """
+
+    batch: str
+    after: str
+    cured: str
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A host's monitor is heard on the wire: from the VMAC, or from the station's own address."""
+
+    host: str
+    after: str
+    from_vmac: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Relayed:
     """A capture is relayed around: attempts fail for a while, and then no more.
 
@@ -292,6 +316,8 @@ Expects = (
     | Forgotten
     | Served
     | Unserved
+    | CutOff
+    | Announced
     | Relayed
     | ArrivesMasked
     | Names

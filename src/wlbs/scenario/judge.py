@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Final, assert_never
 
 from wlbs.scenario.expectations import (
+    Announced,
     ArrivesMasked,
     Bystanders,
+    CutOff,
     Expects,
     FairShare,
     FinishedLate,
@@ -133,8 +135,12 @@ def _judge(  # noqa: C901, PLR0911, PLR0912 - one line for each kind of expectat
             return racing.opened_twice(observed, expects)
         case FinishedLate():
             return racing.finished_late(observed, expects)
-        case Learned() | Forgotten() | Served() | Unserved() | Relayed() | ArrivesMasked():
+        case Learned() | Forgotten() | Served() | Unserved() | CutOff() | Relayed():
             return _judge_capture(observed, expects)
+        case ArrivesMasked():
+            return capturing.arrives_masked(observed, expects)
+        case Announced():
+            return capturing.announced(observed, expects)
         case Names():
             return saying.names(observed, expects)
         case Tells():
@@ -145,7 +151,7 @@ def _judge(  # noqa: C901, PLR0911, PLR0912 - one line for each kind of expectat
 
 def _judge_capture(
     observed: Observed,
-    expects: Learned | Forgotten | Served | Unserved | Relayed | ArrivesMasked,
+    expects: Learned | Forgotten | Served | Unserved | CutOff | Relayed,
 ) -> Expectation:
     match expects:
         case Learned():
@@ -156,10 +162,10 @@ def _judge_capture(
             return capturing.served(observed, expects)
         case Unserved():
             return capturing.unserved(observed, expects)
+        case CutOff():
+            return capturing.cut_off(observed, expects)
         case Relayed():
             return capturing.relayed(observed, expects)
-        case ArrivesMasked():
-            return capturing.arrives_masked(observed, expects)
         case _:
             assert_never(expects)
 
@@ -176,6 +182,8 @@ def _figures(observed: Observed, expects: Expects) -> dict[str, float]:
                 found[name] = round(counts[host.name] / total, 4)
         case TakenOver():
             found["gap_ms"] = clients.gap_ms(observed, expects)
+        case CutOff(batch=batch):
+            found[f"cut_off_ms_{batch}"] = capturing.cut_off_ms(observed, expects)
         case Relayed():
             found["relay_ms"] = capturing.relay_ms(observed, expects)
         case Bystanders():

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The frames that steal the VMAC: each kind as octets, the same in every world.
 
-All have the VMAC as their source, which no node may ever have. Knows Ethernet and RARP (RFC 903); a
-monitor's announcement is the core's. Knows nothing of who sends them or how.
+All have the VMAC as their source, which no node may ever have, or the address that their sender's
+interface has. Knows Ethernet and RARP (RFC 903); a monitor's announcement is the core's. Knows
+nothing of who sends them or how.
 """
 
 from typing import Final, assert_never
@@ -31,21 +32,24 @@ _LONG_AGO_NS: Final = 0
 _NO_IP: Final = bytes(4)
 
 
-def frame_of(order: SendFrom, topology: Topology) -> bytes:
-    """Return the frame that a step sends again and again."""
-    vmac = topology.vmac
+def frame_of(order: SendFrom, topology: Topology, device: Mac | None = None) -> bytes:
+    """Return the frame that a step sends again and again; ``device`` is the interface's address.
+
+    Who does not know the interface leaves it out, and gets a frame from the VMAC.
+    """
+    source = topology.vmac if device is None or not order.as_device else device
     match order.kind:
         case Leaked.BROADCAST:
-            return _frame(BROADCAST, vmac, EXPERIMENTAL, PAYLOAD)
+            return _frame(BROADCAST, source, EXPERIMENTAL, PAYLOAD)
         case Leaked.UNICAST:
             assert order.to is not None, "a unicast frame goes to somebody"
-            return _frame(topology.node(order.to).mac, vmac, EXPERIMENTAL, PAYLOAD)
+            return _frame(topology.node(order.to).mac, source, EXPERIMENTAL, PAYLOAD)
         case Leaked.ANNOUNCEMENT:
-            said = Announcement(order.node, _USER, vmac, Bound.BELOW, _LONG_AGO_NS)
-            return encode(said, vmac)
+            said = Announcement(order.node, _USER, source, Bound.BELOW, _LONG_AGO_NS)
+            return encode(said, source)
         case Leaked.RARP:
-            body = _RARP_HEAD + (vmac.octets + _NO_IP) * 2
-            return _frame(BROADCAST, vmac, RARP, body)
+            body = _RARP_HEAD + (source.octets + _NO_IP) * 2
+            return _frame(BROADCAST, source, RARP, body)
         case _:
             assert_never(order.kind)
 

@@ -20,7 +20,7 @@ from wlbs.scenario.scripts.leaving import leave_join, rolling
 from wlbs.scenario.scripts.modes import hub_unmasked, igmp, multicast, unicast
 from wlbs.scenario.scripts.racing import handover_races
 from wlbs.scenario.scripts.serving import serve
-from wlbs.scenario.scripts.showing import show
+from wlbs.scenario.scripts.showing import show_heal, show_nt4, show_stealth
 from wlbs.scenario.scripts.splitting import one_way, partition
 from wlbs.scenario.scripts.stealing import hijack, leak_on_join, no_flood, tree, vmware_1556
 from wlbs.scenario.steps import Cut, Scenario
@@ -28,7 +28,9 @@ from wlbs.scenario.topology import Topology
 
 _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     serve,
-    show,
+    show_nt4,
+    show_heal,
+    show_stealth,
     crash,
     crash_carrier,
     crash_busy,

@@ -272,6 +272,9 @@ class SendFrom:
 
     Goes on with the next step once the first of them has been seen at the node's port. ``to`` is
     who gets a `Leaked.UNICAST`. A node without a guard knows no difference between above and below.
+
+    With ``as_device`` the source is what the node's interface gives as its own address, as senders
+    of raw frames ask for it: the VMAC in mode unicast, the station's own in all others.
     """
 
     node: str
@@ -281,6 +284,7 @@ class SendFrom:
     interval_s: float = 0.1
     to: str | None = None
     label: str = ""
+    as_device: bool = False
 
 
 @dataclass(frozen=True, slots=True)

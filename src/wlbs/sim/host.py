@@ -137,6 +137,11 @@ class Host:
         return self.cluster.masked_mac(self.own, self.node.mac)
 
     @property
+    def device_mac(self) -> Mac:
+        """What its interface has as its own address now."""
+        return self._station.mac
+
+    @property
     def has_stopped(self) -> bool:
         """Whether its agent has ended, or takes no part any more."""
         return self.agent is None or self.agent.member.state is State.STOPPED

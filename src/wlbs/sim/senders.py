@@ -34,8 +34,15 @@ def outlets(topology: Topology, segment: Segment, hosts: Mapping[str, Host]) -> 
 class Senders:
     """Everything that sends in one world, by node."""
 
-    def __init__(self, schedule: Schedule, topology: Topology, outlets: Outlets) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        topology: Topology,
+        outlets: Outlets,
+        hosts: Mapping[str, Host],
+    ) -> None:
         """Send nothing yet."""
+        self._hosts = hosts
         self._schedule = schedule
         self._topology = topology
         self._outlets = outlets
@@ -44,10 +51,11 @@ class Senders:
 
     def send_from(self, order: SendFrom) -> None:
         """Send the first frame now and plan the others."""
-        frame = frame_of(order, self._topology)
+        host = self._hosts.get(order.node)
+        device = host.device_mac if host else self._topology.node(order.node).mac
+        frame = frame_of(order, self._topology, device)
         send = self._outlets[order.node, order.way]
-        is_host = any(host.name == order.node for host in self._topology.hosts)
-        if order.way is not Way.ABOVE or not is_host:
+        if order.way is not Way.ABOVE or host is None:
             self._past_guard.append((order.node, frame))
         send(frame)
         interval_ns = round(order.interval_s * NS_PER_S)

@@ -105,7 +105,7 @@ class SimWorld:
         self._segment: Segment | None = None
         self._workload = Workload(self.schedule, {}, self.topology.vip)
         self._visits = Visits(self.schedule, self.topology, {})
-        self._senders = Senders(self.schedule, self.topology, {})
+        self._senders = Senders(self.schedule, self.topology, {}, {})
         self._checker: Checker | None = None
 
     @property
@@ -143,7 +143,7 @@ class SimWorld:
             self._segment.connect(node.name)
             self._segment.deliver(node.name, lambda _: None)
         ways = outlets(topology, self._segment, self._hosts)
-        self._senders = Senders(self.schedule, topology, ways)
+        self._senders = Senders(self.schedule, topology, ways, self._hosts)
         checked = [each for each in self._hosts.values() if each.cluster == self._cluster]
         self._checker = Checker(self.schedule, self._cluster, checked)
         self.schedule.on_step = self._checker.step

@@ -8,11 +8,14 @@ from collections import Counter
 from typing import Final
 
 from wlbs.core.address import MAC_SIZE
+from wlbs.core.announcement import Announcement, decode
 from wlbs.core.frame import ETHERNET_SIZE
 from wlbs.core.rules import HostIndex
 from wlbs.scenario.evidence import Attempt, BridgeEntry, Direction
 from wlbs.scenario.expectations import (
+    Announced,
     ArrivesMasked,
+    CutOff,
     Forgotten,
     Learned,
     Relayed,
@@ -75,6 +78,61 @@ def unserved(observed: Observed, wanted: Unserved) -> Expectation:
         held=bool(tried) and not prompt,
         seen=f"{len(prompt)} of {len(tried)} attempts are",
         broke_s=[each.at_s for each in prompt],
+    )
+
+
+def cut_off(observed: Observed, wanted: CutOff) -> Expectation:
+    """Judge that no attempt was answered until something was done about it."""
+    what = f"'{wanted.batch}' is cut off from '{wanted.after}' on, and no more soon after "
+    what += f"'{wanted.cured}'"
+    tried, prompt = _tried(observed, Unserved(wanted.batch, wanted.after, until=wanted.cured))
+    took_ms, cured = cut_off_ms(observed, wanted), observed.moment(wanted.cured)
+    if took_ms is None or cured is None:
+        seen = f"{len(prompt)} of {len(tried)} attempts answered, or none ever again"
+        return observed.found(what, held=False, seen=seen)
+    since_s = min(each.at_s for each in _failed(observed, wanted))
+    is_timely = since_s + took_ms / _MS <= cured.at_s + wanted.within_s
+    seen = f"{len(prompt)} of {len(tried)} attempts answered, for {took_ms:.0f} ms"
+    return observed.found(what, held=bool(tried) and not prompt and is_timely, seen=seen)
+
+
+def cut_off_ms(observed: Observed, wanted: CutOff) -> float | None:
+    """Return for how long attempts failed as a figure, or None if that did not begin or end."""
+    tried, _ = _tried(observed, Served(wanted.batch, wanted.after))
+    failed_s = [each.at_s for each in _failed(observed, wanted)]
+    again_s = [each.at_s for each in tried if failed_s and each.at_s > max(failed_s)]
+    return round((min(again_s) - min(failed_s)) * _MS, 3) if again_s else None
+
+
+def _failed(observed: Observed, wanted: CutOff) -> list[Attempt]:
+    """Return the attempts that failed since the moment because clients were cut off.
+
+    Not those of the capturing host's own loss later: they end with the first that succeeds after
+    the cure.
+    """
+    tried, prompt = _tried(observed, Served(wanted.batch, wanted.after))
+    cured = observed.moment(wanted.cured)
+    cured_s = cured.at_s if cured else observed.end_s
+    again_s = min((each.at_s for each in prompt if each.at_s >= cured_s), default=observed.end_s)
+    return [each for each in tried if each not in prompt and each.at_s < again_s]
+
+
+def announced(observed: Observed, wanted: Announced) -> Expectation:
+    """Judge that a monitor's announcement came from a host, and from which address."""
+    moment, node = observed.moment(wanted.after), observed.topology.node(wanted.host)
+    source = observed.cluster.vmac if wanted.from_vmac else node.mac
+    whose = "the cluster's MAC" if wanted.from_vmac else f"{wanted.host}'s own MAC"
+    sources = Counter(
+        each.data[MAC_SIZE : 2 * MAC_SIZE]
+        for each in observed.evidence.frames
+        if each.port == wanted.host
+        and each.direction is Direction.FROM_NODE
+        and isinstance(decode(each.data), Announcement)
+    )
+    return observed.found(
+        f"{wanted.host}'s monitor announces itself, from {whose}",
+        held=moment is not None and list(sources) == [source.octets],
+        seen=f"{sources[source.octets]} of {sources.total()} announcements from {source}",
     )
 
 

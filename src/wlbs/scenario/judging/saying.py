@@ -50,12 +50,18 @@ def tells(observed: Observed, wanted: Tells) -> Expectation:
     what = f"{wanted.host} tells within {wanted.within_s:g} s of '{wanted.after}' of {words}"
     since_s = _since(observed, wanted.after)
     lines = [
-        " ".join(each.fields.values())
+        each
         for each in observed.evidence.said
         if each.host == wanted.host and since_s - EARLY_S <= each.at_s <= since_s + wanted.within_s
     ]
-    fitting = [line for line in lines if all(word in line for word in wanted.words)]
-    examples = fitting or lines
+    fitting = [
+        each
+        for each in lines
+        if all(word in " ".join(each.fields.values()) for word in wanted.words)
+    ]
+    # One line that fits tells it all; of none that does, each is worth reading. What is put in
+    # words comes last in each.
+    examples = [list(each.fields.values())[-1] for each in fitting[:1] or lines]
     return observed.found(
         what, held=bool(fitting), seen=with_examples(f"{len(fitting)} lines", examples)
     )

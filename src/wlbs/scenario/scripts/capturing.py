@@ -64,14 +64,14 @@ _ATTEMPT_S: Final = 0.02
 _FINE_S: Final = 0.005
 """An attempt every 5 ms at each host measures to 5 ms."""
 
-_SETTLED_S: Final = 1.5
+SETTLED_S: Final = 1.5
 """A host whose carrier has come back listens for 0.3 s, asks, and all have agreed by then."""
 
 _DOWN_S: Final = 0.2
 """How long a link is down when somebody pulls the cable and plugs it in again."""
 
 _ANNOUNCED: Final = Leaked.ANNOUNCEMENT
-_KIND: Final = (Finding.CAPTURED, "LLC AA/AA SNAP")
+KIND: Final = (Finding.CAPTURED, "LLC AA/AA SNAP")
 """What whoever receives such a frame says of it."""
 LEAKER: Final = (f"{PROGRAM} (process", "past the guard")
 """What a host says of a program of its own: that it has sent so, or where nobody saw it, could."""
@@ -111,7 +111,7 @@ def q258609_nt4(topology: Topology) -> Scenario:
             SetCarrier(victim, up=False, label="link down"),
             Wait(_DOWN_S),
             SetCarrier(victim, up=True, label="link up"),
-            Wait(_SETTLED_S + 1.0),
+            Wait(SETTLED_S + 1.0),
             SendFrom(*leak, label="leak again"),
             Wait(1.0),
             SetAgeing(AGEING_S, "ageing"),
@@ -127,7 +127,7 @@ def q258609_nt4(topology: Topology) -> Scenario:
             Names(Finding.CAPTURED, victim, "leak", TOLD_S, until="link down"),
             Forgotten("link down", _DOWN_S / 2, until="link up"),
             Forgotten("ageing", AGEING_S + 1.0),
-            *(Served(host, "link up", _SETTLED_S, until="leak again") for host in hosts),
+            *(Served(host, "link up", SETTLED_S, until="leak again") for host in hosts),
             *(Served(host, "ageing", AGEING_S + 1.0) for host in hosts),
             TableExact(hosts),
         ),
@@ -189,12 +189,12 @@ def q258609_heal(topology: Topology) -> Scenario:
         expects=(
             *CAPTURED,
             Learned(victim, "leak", until="ageing"),
-            Relayed(others_of(topology), victim, "leak", RELAY_MS_MAX),
+            Relayed(others_of(topology), victim, "leak", RELAY_MS_MAX, until="ageing"),
             *(NoneBroken(host) for host in hosts),
             Served(victim, "leak"),
             Unbroken("lasting"),
             Names(Finding.CAPTURED, victim, "leak", TOLD_S),
-            Tells(others_of(topology)[0], _KIND, "leak", TOLD_S),
+            Tells(others_of(topology)[0], KIND, "leak", TOLD_S),
             Tells(victim, LEAKER, "leak", TOLD_S),
             Names(Finding.HEALTHY, None, "ageing", AGEING_S + 2.0),
             Forgotten("ageing", AGEING_S + 1.0),
