@@ -383,3 +383,10 @@ def test_who_could_have_sent_past_the_guard_is_told(member: Member) -> None:
     joined_alone(member)
     (report, *_) = member.handle(BypassersFound(()), ms(310))
     assert isinstance(report, ReportBypassers)
+
+
+def test_who_receives_is_said_at_once(bus: Bus) -> None:
+    """The stories of a captured VMAC are in `test_capturing`."""
+    bus.run(1500)
+    bus.leak("h2")
+    bus.run_until(lambda: bus["h1"].table.receiver == TWO, within_ms=300)
