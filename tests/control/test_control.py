@@ -28,7 +28,7 @@ from wlbs.control.messages import (
 )
 from wlbs.control.server import serve
 from wlbs.core.protocol.effects import State
-from wlbs.core.protocol.status import HostStatus, Status
+from wlbs.core.protocol.status import CaptureStatus, HealingStatus, HostStatus, Status
 from wlbs.linux.error import LinuxError
 
 STATUS = Status(
@@ -42,6 +42,15 @@ STATUS = Status(
     lease_live=True,
     flagged_count=3,
     left_count=2,
+    capture=CaptureStatus(
+        finding="captured",
+        means="captured by a host's port",
+        captor=2,
+        receiver=2,
+        because="probes of 2 other hosts arrive here",
+        ms_ago=1200,
+        steps=(HealingStatus("relay", "this host gets every frame", 1200),),
+    ),
     hosts=(
         HostStatus(
             priority=1,

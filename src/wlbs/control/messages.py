@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Final, assert_never, cast
 
 from wlbs.core.protocol.effects import State
-from wlbs.core.protocol.status import HostStatus, Status
+from wlbs.core.protocol.status import CaptureStatus, HealingStatus, HostStatus, Status
 
 LINE_SIZE_MAX: Final = 1 << 20
 """64 hosts with 33 shares each and all counters take 40 KB; a longer line is no message."""
@@ -116,6 +116,7 @@ def decode_status(fields: dict[str, object]) -> Status:
             **fields,
             "state": State(str(fields["state"])),
             "hosts": tuple(_host(host) for host in hosts),
+            "capture": _capture(cast("dict[str, object]", fields["capture"])),
         }
         return Status(**plain)  # type: ignore[arg-type]  # the other end made it of a Status
     except (KeyError, TypeError, ValueError) as error:
@@ -126,6 +127,12 @@ def decode_status(fields: dict[str, object]) -> Status:
 def _host(fields: dict[str, object]) -> HostStatus:
     shares = tuple(cast("list[int]", fields["shares"]))
     return HostStatus(**{**fields, "shares": shares})  # type: ignore[arg-type]
+
+
+def _capture(fields: dict[str, object]) -> CaptureStatus:
+    steps = cast("list[dict[str, object]]", fields["steps"])
+    taken = tuple(HealingStatus(**each) for each in steps)  # type: ignore[arg-type]
+    return CaptureStatus(**{**fields, "steps": taken})  # type: ignore[arg-type]
 
 
 def _fields(line: bytes) -> object:

@@ -4,6 +4,9 @@
 import dataclasses
 import json
 
+from tests.core.protocol.bus import Bus
+from tests.core.protocol.conftest import converged
+
 from wlbs.core.address import Mac
 from wlbs.core.cluster import Cluster
 from wlbs.core.protocol.effects import SendHeartbeat, State
@@ -91,3 +94,25 @@ def test_the_snapshot_turns_into_json(cluster: Cluster) -> None:
     read = json.loads(json.dumps(status))
     assert read["hosts"][0]["name"] == "host1"
     assert read["state"] == "stopped"
+
+
+def test_a_capture_and_what_was_done_about_it_are_said(cluster: Cluster) -> None:
+    """Operators see the finding, whose port it is, who relays, and each step of healing."""
+    bus = converged(Bus(cluster), 3)
+    bus.run(1500)
+    member = bus["h2"].member
+    assert member is not None
+    quiet = snapshot(member, {}, bus["h2"].clock(bus.now), lease_live=True).capture
+    assert (quiet.finding, quiet.captor, quiet.receiver, quiet.ms_ago) == (
+        "healthy",
+        None,
+        None,
+        None,
+    )
+    bus.capture("h2")
+    bus.run(1000)
+    told = snapshot(member, {}, bus["h2"].clock(bus.now), lease_live=True).capture
+    assert (told.finding, told.captor, told.receiver) == ("captured", 2, 2)
+    assert told.ms_ago is not None
+    assert 500 < told.ms_ago < 1000
+    assert [each.step for each in told.steps] == ["relay"]

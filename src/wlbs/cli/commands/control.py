@@ -20,7 +20,7 @@ from wlbs.core.buckets import BUCKET_COUNT
 from wlbs.core.protocol.effects import State
 from wlbs.core.protocol.refusal import MEANING as REFUSAL_MEANING
 from wlbs.core.protocol.refusal import Refusal
-from wlbs.core.protocol.status import HostStatus, Status
+from wlbs.core.protocol.status import CaptureStatus, HostStatus, Status
 from wlbs.core.reason import MEANING, Reason
 from wlbs.linux.instance import DEFAULT_NAME, Instance
 
@@ -119,8 +119,24 @@ def _heading(status: Status) -> str:
         f"cluster {status.cluster}, {status.mode}, primary IP {status.primary_ip},"
         f" VMAC {status.vmac}, timing {status.timing}\n"
         f"this host: {status.own_priority}, {status.state}, lease {lease},"
-        f" {status.flagged_count} flagged buckets, {status.left_count} left to others"
+        f" {status.flagged_count} flagged buckets, {status.left_count} left to others\n"
+        f"{_capture_line(status.capture)}"
     )
+
+
+def _capture_line(capture: CaptureStatus) -> str:
+    """Return how frames for the VMAC travel, and what is done about it, in one line."""
+    words = [f"frames for the VMAC: {capture.means}"]
+    if capture.captor is not None:
+        words.append(f"host {capture.captor}")
+    if capture.receiver is not None:
+        words.append(f"host {capture.receiver} receives and relays")
+    if capture.ms_ago is not None:
+        words.append(f"since {capture.ms_ago / 1000:.1f} s")
+    if capture.steps:
+        steps = (f"{each.step} {each.ms_ago / 1000:.1f} s ago" for each in capture.steps)
+        words.append(f"steps of this host: {', '.join(steps)}")
+    return "; ".join(words)
 
 
 def _rows(status: Status) -> list[tuple[str, ...]]:

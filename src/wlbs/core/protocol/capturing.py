@@ -63,6 +63,9 @@ EXPLAINS_NS: Final = 10_000_000_000
 """How long ago a frame from the VMAC may have been sent that explains a capture found now: one that
 captured the VMAC is seen within a second, and a program that sends again is seen again."""
 
+STEPS_KEPT_MAX: Final = 8
+"""Steps of healing that an operator can still ask for: two captures' worth."""
+
 SIGHTINGS_TOLD_MAX: Final = 64
 """Kinds and senders that are told, each once: a forger may choose them at will."""
 
@@ -97,7 +100,11 @@ class Capture:
         self.relays = Relays(own)
         self.diagnosis = _HEALTHY
         self.told: Told = (Finding.HEALTHY, None, None)
-        self.told_at = now
+        self.report: ReportCapture | None = None
+        """The latest that was told; None while there was nothing to tell."""
+        self.report_at = now
+        self.steps: tuple[tuple[ReportHealing, Instant], ...] = ()
+        """The latest that were taken, each with its moment."""
         self._cluster = cluster
         self._own = own
         self._has_witness = False
@@ -208,7 +215,19 @@ class Capture:
         effects += [ReportSighting(each, describe(each, now)) for each in self._untold]
         self._untold.clear()
         self._is_sighted_anew = False
+        self._write_down(effects, now)
         return tuple(effects)
+
+    def _write_down(self, effects: Sequence[Effect], now: Instant) -> None:
+        """Keep what has been told, for whoever asks later."""
+        for effect in effects:
+            match effect:
+                case ReportCapture():
+                    self.report, self.report_at = effect, now
+                case ReportHealing():
+                    self.steps = (*self.steps, (effect, now))[-STEPS_KEPT_MAX:]
+                case _:
+                    pass
 
     def _choose(self, current: HostIndex | None, now: Instant) -> HostIndex | None:
         """Return who is to receive; where several could, only once all rows have had their say."""
@@ -329,7 +348,7 @@ class Capture:
         steady_ns = STEADY_ROUNDS * self.deliveries.round_ns
         if found == self.told or now - self._found[1] < steady_ns:
             return ()
-        before, self.told, self.told_at = self.told, found, now
+        before, self.told = self.told, found
         effects: list[Effect] = [ReportCapture(*found, self._because(now))]
         if found[2] == self._own != before[2]:
             effects.append(ReportHealing(HealingStep.RELAY, "this host gets every frame"))

@@ -7,7 +7,10 @@ transported or shown.
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
+from wlbs.core.protocol.capturing import Capture
+from wlbs.core.protocol.diagnosing import Finding
 from wlbs.core.protocol.effects import State
 from wlbs.core.protocol.events import Instant
 from wlbs.core.protocol.member import Member
@@ -15,6 +18,8 @@ from wlbs.core.protocol.peers import Peer
 from wlbs.core.protocol.refusal import Refusal
 from wlbs.core.rules import HostIndex
 from wlbs.core.table import MARKS_MASK, FilterTable, Mark
+
+NS_PER_MS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,32 @@ class HostStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class HealingStatus:
+    """One step that this host took because frames for the VMAC do not reach everybody."""
+
+    step: str
+    because: str
+    ms_ago: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureStatus:
+    """How frames for the VMAC travel, as the reporting host last told its operator.
+
+    ``captor`` and ``receiver`` are host priorities; ``ms_ago`` is None if there was never anything
+    to tell. ``steps`` has the latest steps of healing, the oldest first.
+    """
+
+    finding: str
+    means: str
+    captor: int | None
+    receiver: int | None
+    because: str
+    ms_ago: int | None
+    steps: tuple[HealingStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What one host says of itself and its cluster.
 
@@ -56,6 +87,7 @@ class Status:
     lease_live: bool
     flagged_count: int
     left_count: int
+    capture: CaptureStatus
     hosts: tuple[HostStatus, ...]
     counters: dict[str, int]
     refusals: dict[str, int]
@@ -77,6 +109,7 @@ def snapshot(member: Member, counters: dict[str, int], now: Instant, *, lease_li
         lease_live=lease_live,
         flagged_count=marks[Mark.FLAGGED],
         left_count=marks[Mark.FLAGGED | Mark.EARLIER_HOLDER],
+        capture=_capture(member.capture, now),
         hosts=tuple(
             HostStatus(
                 priority=host.priority,
@@ -96,6 +129,27 @@ def snapshot(member: Member, counters: dict[str, int], now: Instant, *, lease_li
     )
 
 
+def _capture(capture: Capture, now: Instant) -> CaptureStatus:
+    report = capture.report
+    finding = Finding.HEALTHY if report is None else report.finding
+    return CaptureStatus(
+        finding=finding.name.lower(),
+        means=finding,
+        captor=_priority(report.captor) if report else None,
+        receiver=_priority(report.receiver) if report else None,
+        because=report.because if report else "",
+        ms_ago=(now - capture.report_at) // NS_PER_MS if report else None,
+        steps=tuple(
+            HealingStatus(each.step, each.because, (now - at) // NS_PER_MS)
+            for each, at in capture.steps
+        ),
+    )
+
+
+def _priority(host: HostIndex | None) -> int | None:
+    return None if host is None else host + 1
+
+
 def _state_of(member: Member, index: HostIndex, now: Instant) -> str:
     peer = member.peers.get(index)
     if peer is None:
@@ -110,7 +164,7 @@ def _state_of(member: Member, index: HostIndex, now: Instant) -> str:
 def _heard_ms_ago(peer: Peer | None, now: Instant) -> int | None:
     if peer is None or peer.report is None:
         return None
-    return (now - peer.heard_at) // 1_000_000
+    return (now - peer.heard_at) // NS_PER_MS
 
 
 def _boot_nonce(member: Member, index: HostIndex) -> int | None:
