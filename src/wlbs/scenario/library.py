@@ -22,7 +22,14 @@ from wlbs.scenario.scripts.racing import handover_races
 from wlbs.scenario.scripts.serving import serve
 from wlbs.scenario.scripts.showing import show_heal, show_nt4, show_stealth
 from wlbs.scenario.scripts.splitting import one_way, partition
-from wlbs.scenario.scripts.stealing import hijack, leak_on_join, no_flood, tree, vmware_1556
+from wlbs.scenario.scripts.stealing import (
+    hijack,
+    leak_on_join,
+    no_flood,
+    relay_edges,
+    tree,
+    vmware_1556,
+)
 from wlbs.scenario.steps import Cut, Scenario
 from wlbs.scenario.topology import Topology
 
@@ -50,6 +57,7 @@ _SCRIPTS: Final[tuple[Callable[[Topology], Scenario], ...]] = (
     no_flood,
     leak_on_join,
     tree,
+    relay_edges,
     unicast,
     hub_unmasked,
     multicast,

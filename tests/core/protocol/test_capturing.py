@@ -9,19 +9,22 @@ from tests.core.protocol.bus import Bus
 from tests.core.protocol.conftest import converged
 from tests.core.protocol.machine import Machine
 
-from wlbs.core.address import IpAddress
+from wlbs.core.address import BROADCAST, IpAddress
 from wlbs.core.cluster import Cluster, Healing, Host, Mode
+from wlbs.core.frame import EtherType
 from wlbs.core.protocol.capturing import BOUNCE_AFTER_NS, Told
 from wlbs.core.protocol.diagnosing import Finding
 from wlbs.core.protocol.effects import (
     BounceLink,
     HealingStep,
+    ReportBypassers,
     ReportCapture,
     ReportHealing,
     ReportSighting,
     SendPull,
 )
-from wlbs.core.sighting import Where
+from wlbs.core.protocol.events import BypassersFound, DeliveriesCounted
+from wlbs.core.sighting import Bypass, Bypasser, FrameKind, Sender, Sighting, Where
 
 NOTICED_MS = 300
 """A captured VMAC is known to all hosts after so long, whatever the phases."""
@@ -226,3 +229,39 @@ def test_all_is_relayed_within_300_ms_whatever_the_phase(
 @pytest.mark.parametrize("phase_ms", [3, 40, 77])
 def test_sixteen_hosts_relay_within_300_ms_too(cluster: Cluster, what: str, phase_ms: int) -> None:
     assert noticed_ms(cluster, 16, phase_ms, lambda bus: getattr(bus, what)("h1")) <= NOTICED_MS
+
+
+def witnessless(bus: Bus, name: str, *bypassers: Bypasser) -> None:
+    """Let a machine say that it has no witness, and who could have sent past its guard."""
+    machine = bus[name]
+    bus.take(machine, DeliveriesCounted(tuple(machine.arrived), (), has_witness=False))
+    bus.take(machine, BypassersFound(bypassers))
+
+
+@pytest.mark.parametrize(
+    ("bypassers", "words"),
+    [
+        ((), "no program of this host can send past its guard"),
+        ((Bypasser(Sender("netmon", 77, None), Bypass.PACKET),), "netmon"),
+    ],
+)
+def test_where_nobody_saw_who_sent_those_who_could_are_told(
+    bus: Bus, bypassers: tuple[Bypasser, ...], words: str
+) -> None:
+    bus.run(500)
+    witnessless(bus, "h2", *bypassers)
+    (report,) = bus["h2"].told(ReportBypassers)
+    assert isinstance(report, ReportBypassers)
+    assert words in report.seen
+
+
+def test_a_pull_and_what_the_guard_has_masked_are_no_news(bus: Bus) -> None:
+    bus.run(1000)
+    machine = bus["h1"]
+    at = machine.clock(bus.now)
+    pull = Sighting(Where.ARRIVED, FrameKind(EtherType.HEARTBEAT), BROADCAST, 1, at, at)
+    masked = Sighting(Where.DEPARTED, FrameKind(0x0800), BROADCAST, 1, at, at)
+    assert machine.member is not None
+    counted = DeliveriesCounted(tuple(machine.arrived), (pull, masked))
+    assert not machine.member.capture.count(counted, at)
+    assert not machine.member.capture.deliveries.is_sighted(at)

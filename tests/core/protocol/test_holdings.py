@@ -150,3 +150,52 @@ def test_a_table_with_nothing_pending_is_that_of_allocation(
     taken(holdings, shares)
     assert tuple(each.owners for each in holdings.buckets(0b111)) == shares.owners(0b111)
     assert not any(any(each.marks) for each in holdings.buckets(0b111))
+
+
+def test_nobody_is_asked_next_while_the_segment_floods(holdings: Holdings, shares: Shares) -> None:
+    taken(holdings, shares)
+    holdings.suspect(TWO)
+    assert holdings.holders[0] == (ALL_BUCKETS,) * 3
+    for rule in holdings.buckets(0b111):
+        assert set(rule.marks) <= {0, Mark.FLAGGED}
+
+
+def test_of_a_flagged_bucket_held_the_first_who_may_have_connections_is_asked(
+    holdings: Holdings, shares: Shares
+) -> None:
+    taken(holdings, shares)
+    holdings.suspect(TWO)
+    holdings.suspect(THREE)
+    (rule, *_) = holdings.buckets(0b111, (THREE, TWO))
+    held = [rule[BucketIndex(at)] for at in range(4096) if rule.owners[at] == ONE]
+    assert {(each.marks, each.next_holder) for each in held} == {(Mark.FLAGGED, TWO)}
+    (rule, *_) = holdings.buckets(0b111, (THREE,))
+    assert {rule[BucketIndex(at)].next_holder for at in range(4096) if rule.owners[at] == ONE} == {
+        THREE
+    }
+
+
+def test_who_has_no_connections_in_a_bucket_is_not_asked(
+    holdings: Holdings, shares: Shares
+) -> None:
+    taken(holdings, shares)
+    holdings.suspect(THREE)
+    holdings.forget(THREE)
+    (rule, *_) = holdings.buckets(0b111, (TWO, THREE))
+    assert set(rule.marks) == {0}, "nothing is flagged, so nobody is asked"
+
+
+def test_of_a_bucket_that_was_left_only_those_behind_are_asked_and_never_its_owner(
+    shares: Shares,
+) -> None:
+    """Indices only rise on the way, so no frame goes in a circle."""
+    holdings = Holdings(shares, TWO, (ONE, THREE), is_fresh=True)
+    holdings.settle(shares.due(0b010, TWO), shares.none, acknowledged=True)
+    holdings.settle(shares.due(0b111, TWO), shares.none, acknowledged=True)
+    (rule, *_) = holdings.buckets(0b111, (ONE, THREE))
+    asked = {
+        rule.owners[at]: rule[BucketIndex(at)].next_holder
+        for at in range(4096)
+        if rule.owners[at] != TWO
+    }
+    assert asked == {ONE: THREE, THREE: TWO}, "its own index: nobody"

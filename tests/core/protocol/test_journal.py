@@ -7,14 +7,23 @@ from typing import cast
 
 import pytest
 
-from wlbs.core.address import IpAddress, Mac
+from wlbs.core.address import BROADCAST, IpAddress, Mac
 from wlbs.core.census import Census
 from wlbs.core.cluster import TIMINGS, Cluster, Healing, Mode
 from wlbs.core.protocol import journal
-from wlbs.core.protocol.effects import Effect, Refuse, ReportRefusal, SendHeartbeat, SendProbe
+from wlbs.core.protocol.effects import (
+    Effect,
+    InstallTable,
+    Refuse,
+    ReportRefusal,
+    SendHeartbeat,
+    SendProbe,
+)
 from wlbs.core.protocol.events import (
+    BypassersFound,
     CarrierChanged,
     ConnectionsCounted,
+    DeliveriesCounted,
     DrainstopRequested,
     Event,
     HeartbeatReceived,
@@ -27,9 +36,13 @@ from wlbs.core.protocol.events import (
 from wlbs.core.protocol.refusal import Refusal
 from wlbs.core.protocol.speaking import Incarnation
 from wlbs.core.rules import HostIndex, PortRule
+from wlbs.core.sighting import Bypass, Bypasser, FrameKind, Sender, Sighting, Where
 
 MS = 1_000_000
 STATION = Mac.parse("52:00:00:00:00:11")
+
+KIND = FrameKind(0, b"\xaa\xaa\x03")
+NETMON = Sender("netmon", 77, None)
 
 LIFE: tuple[Event, ...] = (
     StartRequested(),
@@ -37,6 +50,15 @@ LIFE: tuple[Event, ...] = (
     HeartbeatReceived(Mac.parse("52:00:00:00:00:12"), b"garbage"),
     ProbeAnswered(b"garbage"),
     ConnectionsCounted(Census((1, 2, 3), 5, 4)),
+    DeliveriesCounted(
+        (0, 3, 2),
+        (
+            Sighting(Where.BYPASSED, KIND, BROADCAST, 2, Instant(1), Instant(2), NETMON),
+            Sighting(Where.ARRIVED, KIND, BROADCAST, 1, Instant(1), Instant(1)),
+        ),
+        has_witness=False,
+    ),
+    BypassersFound((Bypasser(NETMON, Bypass.PACKET),)),
     CarrierChanged(up=False),
     CarrierChanged(up=True),
     DrainstopRequested(),
@@ -95,6 +117,17 @@ def test_a_difference_names_its_line(cluster: Cluster, changed: str) -> None:
     assert difference.written != difference.repeated
 
 
+def test_how_frames_are_relayed_is_part_of_a_table(cluster: Cluster) -> None:
+    table = beginning_of(cluster).member().table
+    stations = ((HostIndex(1), STATION),)
+    tables = [
+        table,
+        dataclasses.replace(table, receiver=HostIndex(0)),
+        dataclasses.replace(table, receiver=HostIndex(0), station_macs=stations),
+    ]
+    assert len({journal.effect_line(InstallTable(each)) for each in tables}) == 3
+
+
 def test_an_effect_that_is_missing_is_a_difference(cluster: Cluster) -> None:
     lines = written(beginning_of(cluster))
     at = next(number for number, line in enumerate(lines) if "ReportState" in line)
@@ -150,6 +183,21 @@ def test_a_beginning_with_a_strange_rule_is_refused(cluster: Cluster) -> None:
         ('{"at": 1, "event": "SunRose"}', "line 2: neither"),
         ('{"at": 1, "event": "TimerFired", "more": 2}', "line 2: neither"),
         ('{"at": 1, "event": "ProbeAnswered", "data": "0x"}', "line 2: non-hexadecimal"),
+        (
+            (
+                '{"at": 1, "event": "DeliveriesCounted", "arrived": [], "sightings": [3], '
+                '"has_witness": true}'
+            ),
+            "line 2: not a sighting: 3",
+        ),
+        (
+            '{"at": 1, "event": "BypassersFound", "bypassers": [{"sender": null, "bypass": "X"}]}',
+            "line 2: not a bypasser",
+        ),
+        (
+            '{"at": 1, "event": "BypassersFound", "bypassers": [7]}',
+            "line 2: not a bypasser: 7",
+        ),
         (
             '{"at": 1, "event": "HeartbeatReceived", "source": "here", "data": ""}',
             "line 2: .* is not a MAC address",

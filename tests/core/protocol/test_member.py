@@ -19,6 +19,7 @@ from wlbs.core.protocol.effects import (
     HoldLease,
     InstallTable,
     Refuse,
+    ReportBypassers,
     ReportMembership,
     ReportRefusal,
     ReportState,
@@ -28,6 +29,7 @@ from wlbs.core.protocol.effects import (
     State,
 )
 from wlbs.core.protocol.events import (
+    BypassersFound,
     CarrierChanged,
     DrainstopRequested,
     HeartbeatReceived,
@@ -38,6 +40,7 @@ from wlbs.core.protocol.events import (
     TimerFired,
 )
 from wlbs.core.protocol.member import TRANSITIONS, Member
+from wlbs.core.protocol.peers import Peer
 from wlbs.core.protocol.refusal import Refusal
 from wlbs.core.protocol.speaking import Incarnation
 from wlbs.core.protocol.wire import Heartbeat, encode
@@ -367,3 +370,23 @@ def test_every_state_can_be_left_and_only_as_the_table_says(member: Member) -> N
                 continue
             with pytest.raises(AssertionError, match="illegal move"):
                 member._move(after, "by mistake")
+
+
+def test_a_pull_speaks_to_switches_and_is_not_read(cluster: Cluster, member: Member) -> None:
+    joined_alone(member)
+    pull = HeartbeatReceived(cluster.vmac, encode(said(cluster, TWO), cluster))
+    member.handle(pull, ms(310))
+    assert member.peers.get(TWO) == Peer(TWO, ms(0))
+
+
+def test_who_could_have_sent_past_the_guard_is_told(member: Member) -> None:
+    joined_alone(member)
+    (report, *_) = member.handle(BypassersFound(()), ms(310))
+    assert isinstance(report, ReportBypassers)
+
+
+def test_who_receives_is_said_at_once(bus: Bus) -> None:
+    """The stories of a captured VMAC are in `test_capturing`."""
+    bus.run(1500)
+    bus.leak("h2")
+    bus.run_until(lambda: bus["h1"].table.receiver == TWO, within_ms=300)

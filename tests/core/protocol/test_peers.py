@@ -283,3 +283,22 @@ def test_sequences_wrap_around() -> None:
 def test_an_echo_is_matched_by_the_low_bits_of_the_nonce() -> None:
     assert echo_matches(NONCE, NONCE & 0xFFFFFFFF)
     assert not echo_matches(NONCE, (NONCE + 1) & 0xFFFFFFFF)
+
+
+@pytest.mark.parametrize(
+    ("state", "serves"),
+    [
+        (State.STOPPED, False),
+        (State.JOINING, False),
+        (State.CONVERGING, True),
+        (State.CONVERGED, True),
+        (State.DRAINING, True),
+    ],
+)
+def test_who_takes_part_or_finishes_what_it_has_serves(
+    cluster: Cluster, state: State, *, serves: bool
+) -> None:
+    report = dataclasses.replace(said(cluster, TWO), state=state)
+    assert Peer(TWO, ms(0), report=report).serves is serves
+    assert not Peer(TWO, ms(0), report=report, is_stale=True).serves
+    assert not Peer(TWO, ms(0)).serves

@@ -101,11 +101,13 @@ class Capture:
         self._cluster = cluster
         self._own = own
         self._has_witness = False
-        self._seen: dict[tuple[Where, FrameKind, Sender | None], Sighting] = {}
+        self._seen: set[tuple[Where, FrameKind, Sender | None]] = set()
         self._untold: list[Sighting] = []
         self._in_doubt_since: Instant | None = None
         self._has_inquired = False
         self._bypassers: tuple[Bypasser, ...] | None = None
+        self._arrival: Sighting | None = None
+        """The latest frame from the VMAC that was received."""
         self._leak: Sighting | None = None
         """The latest frame from the VMAC that a program of this host sent past the guard."""
         self._is_sighted_anew = False
@@ -176,16 +178,16 @@ class Capture:
             return False  # a pull of ours
         what = (sighting.where, sighting.kind, sighting.sender)
         if what not in self._seen and len(self._seen) < SIGHTINGS_TOLD_MAX:
+            self._seen.add(what)
             self._untold.append(sighting)
-        self._seen[what] = sighting
         if sighting.where is Where.DEPARTED:
             return False  # the guard has masked it
         if sighting.where is Where.ARRIVED:
+            self._arrival = _later(self._arrival, sighting)
             is_news = self.deliveries.sight(sighting.last)
             self._is_sighted_anew = self._is_sighted_anew or is_news
             return is_news
-        if self._leak is None or sighting.last > self._leak.last:
-            self._leak = sighting
+        self._leak = _later(self._leak, sighting)
         self.deliveries.warn(now)
         return True
 
@@ -350,14 +352,16 @@ class Capture:
             if self._bypassers is not None:
                 return _words_of(self._bypassers)
             return "this host cannot see who sends past its guard"
-        received = [each for each in self._seen.values() if each.where is Where.ARRIVED]
-        latest = max(received, key=lambda each: each.last, default=None)
-        if latest is not None and now - latest.last < EXPLAINS_NS:
-            return describe(latest, now)
+        if self._arrival is not None and now - self._arrival.last < EXPLAINS_NS:
+            return describe(self._arrival, now)
         return "no frame from the cluster's MAC was received here"
+
+
+def _later(one: Sighting | None, other: Sighting) -> Sighting:
+    return other if one is None or other.last > one.last else one
 
 
 def _words_of(bypassers: tuple[Bypasser, ...]) -> str:
     if not bypassers:
-        return f"no program of this host can send past its guard; {_FROM_BELOW}"
+        return f"no program that runs on this host now can send past its guard; {_FROM_BELOW}"
     return "; ".join(map(describe_bypasser, bypassers))

@@ -160,6 +160,41 @@ def tree(topology: Topology) -> Scenario:
     )
 
 
+def relay_edges(topology: Topology) -> Scenario:
+    """Return the script of `relay-edges`: the VMAC moves from port to port while hosts relay.
+
+    Two captures in turn; a host leaves and joins while another relays, so that buckets are flagged;
+    and the entry ages out meanwhile.
+    """
+    victim = victim_of(topology)
+    first, last = topology.hosts[0].name, topology.hosts[-1].name
+    return Scenario(
+        name="relay-edges",
+        summary="the address is captured twice in turn, buckets move, and it ages out, all relayed",
+        topology=topology,
+        setup=Setup(mode=Mode.UNICAST),
+        steps=(
+            *_begun(topology),
+            SendFrom(victim, way=Way.BELOW, label="leak"),
+            Wait(0.7),
+            SendFrom(last, way=Way.BELOW, label="second leak"),
+            Wait(0.7),
+            Do(Deed.DRAINSTOP, first),
+            Wait(0.7),
+            Do(Deed.START, first),
+            Wait(1.0),
+            *_over(topology),
+        ),
+        expects=(
+            *_goes_on(topology),
+            Holds.COUNTED_ONCE,
+            Learned(victim, "leak", until="second leak"),
+            Learned(last, "second leak", until="ageing"),
+            Names(Finding.CAPTURED, victim, "leak", TOLD_S, until="second leak"),
+        ),
+    )
+
+
 def no_flood(topology: Topology) -> Scenario:
     """Return the script of `no-flood`: hosts' ports get no unknown unicast (KB 247297).
 
