@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt hatch_build.py $(BPF_SOURCES) | $(IF_RO
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
-demo: $(STAMP) $(IF_ROOT) ## show a cluster that loses a host; without root in the simulator
+demo: $(STAMP) $(IF_ROOT) ## show an outage and its cure; without root in the simulator
 	@$(BIN)/wlbs demo
 
 test: $(PACKAGES) $(STAMP) check ## everything CI runs: the checks, then every test; nothing may be skipped

@@ -18,7 +18,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "agent": ("agent", "Run this host's agent until it is told to stop."),
     "check": ("config", "Check a configuration and name every problem in it."),
     "drainstop": ("control", "Take nothing new, and stop when the last connection has ended."),
-    "demo": ("demo", "Show a cluster of three hosts serving one address."),
+    "demo": ("demo", "Show how one frame cuts a cluster off, and what wlbs does about it."),
     "init": ("config", "Print a configuration to start from."),
     "ip2mac": ("address", "Print the cluster's MAC addresses for a primary IP address."),
     "lab": ("lab", "Build clusters out of network namespaces and run scenarios on them."),
