@@ -74,6 +74,12 @@ def test_news_cannot_wait_but_keeps_the_spacing(voice: Voice) -> None:
     assert voice.speaker.next_at(State.CONVERGED) == BEGINNING + spacing_ns + ms(100)
 
 
+def test_what_frames_are_lost_for_waits_for_nothing_and_only_once(voice: Voice) -> None:
+    voice.speaker.shout()
+    assert voice.speak(BEGINNING) is not None
+    assert voice.speaker.next_at(State.CONVERGED) == BEGINNING + ms(100)
+
+
 def test_what_is_said_is_what_it_was_given_and_whom_it_hears(voice: Voice) -> None:
     two = voice.peers.get(TWO)
     assert two is not None

@@ -10,6 +10,7 @@ from wlbs.core.protocol.effects import (
     Effect,
     EndLease,
     HealingStep,
+    ReportBypassers,
     ReportCapture,
     ReportHealing,
     ReportMembership,
@@ -21,7 +22,7 @@ from wlbs.core.protocol.effects import (
 from wlbs.core.protocol.refusal import MEANING, Refusal
 from wlbs.core.protocol.telling import fields_of, numbers
 from wlbs.core.rules import HostIndex
-from wlbs.core.sighting import FrameKind, Sender, Sighting, Where
+from wlbs.core.sighting import Bypass, Bypasser, FrameKind, Sender, Sighting, Where
 
 H1, H2 = HostIndex(0), HostIndex(1)
 
@@ -80,6 +81,17 @@ LEAK = Sighting(
                 "sender": "python3 (process 12, socket 34)",
                 "seen": "seen",
             },
+        ),
+        (
+            ReportBypassers(
+                (
+                    Bypasser(Sender("netmon", 77, None), Bypass.PACKET),
+                    Bypasser(Sender(None, 78, None), Bypass.PACKET),
+                    Bypasser(Sender("lldpd", 79, None), Bypass.PACKET),
+                ),
+                "three could",
+            ),
+            {"event": "bypassers", "names": "netmon,,lldpd", "seen": "three could"},
         ),
         (EndLease(), {}),
     ],
