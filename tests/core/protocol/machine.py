@@ -21,11 +21,16 @@ from wlbs.core.table import Buckets, FilterTable, Mark
 
 _PPM = 1_000_000
 
+_DIGITS = {
+    mark: bytes(ord("1") if each & mark else ord("0") for each in range(256))
+    for mark in (Mark.FLAGGED, Mark.EARLIER_HOLDER)
+}
+"""For each mark, a binary digit for each byte of marks: made once, tables come often."""
+
 
 def _marked(buckets: Buckets, mark: Mark) -> int:
     """Return the set of the buckets that bear a mark."""
-    digits = bytes(ord("1") if each & mark else ord("0") for each in range(256))
-    return int(buckets.marks.translate(digits)[::-1], 2)
+    return int(buckets.marks.translate(_DIGITS[mark])[::-1], 2)
 
 
 class Machine:
@@ -51,6 +56,8 @@ class Machine:
         self.connections: set[tuple[int, int]] = set()
         self.is_up = self.has_carrier = True
         self.is_stalled = False
+        self.has_witness = True
+        """Whether its data path can tell who sent past the guard."""
         self.boot_nonce = 0
         self.arrived = [0] * (max(host.index for host in cluster.hosts) + 1)
         self.sightings: tuple[Sighting, ...] = ()
@@ -122,7 +129,7 @@ class Machine:
     def count_deliveries(self) -> DeliveriesCounted:
         """Say what was counted of delivery probes, and what has been seen since the last time."""
         seen, self.sightings = self.sightings, ()
-        return DeliveriesCounted(tuple(self.arrived), seen)
+        return DeliveriesCounted(tuple(self.arrived), seen, has_witness=self.has_witness)
 
     def count(self) -> Census:
         """Count the connections by the table in force."""
