@@ -38,7 +38,10 @@ def test_in_every_mode_it_leaves_the_host_as_it_was(site: Site, mode: Mode) -> N
     assert site.observe() == before
 
 
-@pytest.mark.parametrize("line_count", range(1, 15))
+@pytest.mark.parametrize(
+    "line_count",
+    [pytest.param(n, marks=[] if n % 3 == 1 else pytest.mark.prove) for n in range(1, 15)],
+)
 @pytest.mark.parametrize("mode", POSTURE_MODES)
 def test_killed_at_any_moment_it_is_undone(site: Site, mode: Mode, line_count: int) -> None:
     site.choose(mode)

@@ -32,7 +32,7 @@ CAUGHT_BY = {
     "detect-off": "all are served again within 300 ms of 'leak'",
 }
 
-SHORT = ("rolling", "stall", "q258609-w2k", "hijack", "no-flood")
+SHORT = ("rolling", "stall", "q258609-w2k")
 """What `make test` has time for beside `serve` and the demo; the rest is for `prove`."""
 
 
