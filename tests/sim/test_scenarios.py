@@ -36,7 +36,16 @@ FAILED = [("stall-swap", 3), ("stall-swap", 4), ("crash", 4)]
 peer that had been given up counted again because it answered probes, and the last host that spoke
 was without a lease. crash: the world said it had begun when one host still held everything."""
 
-LONG = {"handover-races", "stall-kill", "q258609-heal", "show-nt4", "show-heal", "show-stealth"}
+LONG = {
+    "handover-races",
+    "rolling",
+    "stall",
+    "stall-kill",
+    "q258609-heal",
+    "show-nt4",
+    "show-heal",
+    "show-stealth",
+}
 """Scenarios that take as long as several others; the demo's are played by its own tests."""
 
 LOSSY = Quality(10_000, 2 * NS_PER_MS, lost_per_million=20_000, doubled_per_million=10_000)
