@@ -157,6 +157,18 @@ class Site:
         """Whether the newest agent serves."""
         return (self.folder / "out").read_text().endswith("ready\n")
 
+    def kill_agent_after(self, line_count: int) -> None:
+        """Begin an agent and kill it once its undo record has so many lines, or it serves."""
+        process, record = self.agent(), self.instance.record
+
+        def is_far_enough() -> bool:
+            lines = record.read_text().count("\n") if record.exists() else 0
+            return lines >= line_count or self.said_ready() or process.poll() is not None
+
+        wait_until(is_far_enough, f"{line_count} lines of the record")
+        process.kill()
+        process.wait(DEADLINE_S)
+
     def observe(self) -> dict[str, object]:
         """Return all of the host that an agent may touch."""
         links = json.loads(self.run("ip", "-j", "-d", "address"))

@@ -106,16 +106,7 @@ def test_its_journal_repeats_itself(site: Site) -> None:
 @pytest.mark.parametrize("line_count", [1, 2, 3, 5, 7, 9])
 def test_killed_at_any_moment_it_is_undone(site: Site, line_count: int) -> None:
     before = site.observe()
-    process = site.agent()
-    record = site.instance.record
-
-    def is_far_enough() -> bool:
-        lines = record.read_text().count("\n") if record.exists() else 0
-        return lines >= line_count or site.said_ready() or process.poll() is not None
-
-    wait_until(is_far_enough, f"{line_count} lines of the record")
-    process.kill()
-    process.wait(DEADLINE_S)
+    site.kill_agent_after(line_count)
     undone = site.ask("undo")
     assert undone.returncode == 0, undone.stderr
     assert site.observe() == before

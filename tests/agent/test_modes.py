@@ -4,7 +4,7 @@
 import signal
 
 import pytest
-from tests.agent.site import DEADLINE_S, Site, wait_until
+from tests.agent.site import DEADLINE_S, Site
 
 from wlbs.core.cluster import Mode
 from wlbs.core.protocol.journal import read_beginning
@@ -46,16 +46,7 @@ def test_in_every_mode_it_leaves_the_host_as_it_was(site: Site, mode: Mode) -> N
 def test_killed_at_any_moment_it_is_undone(site: Site, mode: Mode, line_count: int) -> None:
     site.choose(mode)
     before = site.observe()
-    process = site.agent()
-    record = site.instance.record
-
-    def is_far_enough() -> bool:
-        lines = record.read_text().count("\n") if record.exists() else 0
-        return lines >= line_count or site.said_ready() or process.poll() is not None
-
-    wait_until(is_far_enough, f"{line_count} lines of the record")
-    process.kill()
-    process.wait(DEADLINE_S)
+    site.kill_agent_after(line_count)
     undone = site.ask("undo")
     assert undone.returncode == 0, undone.stderr
     assert site.observe() == before
